@@ -1,0 +1,8 @@
+//! Declares: what a site is, what a device's registers mean, what raises an alarm. Files in, checked types out, and for
+//! every fault a place and a remedy. Pure: the caller reads the disk.
+
+pub mod address;
+pub mod codec;
+pub mod fault;
+pub mod profile;
+pub mod site;

@@ -1,0 +1,134 @@
+//! A device's map as a file: what its registers or topics mean. A vendor is a file.
+
+use std::{sync::Arc, time::Duration};
+
+use rules::{
+    plant::{AssetKind, PointKind, StateLabel},
+    units::Unit,
+};
+
+use crate::codec::Codec;
+
+/// A checked profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// File stem: `orv3-rpu`.
+    pub id: Arc<str>,
+    pub title: String,
+    /// The document or project that the map comes from.
+    pub source: String,
+    pub map: Map,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Map {
+    Modbus(ModbusMap),
+    Mqtt(MqttMap),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModbusMap {
+    /// Most registers in one request; at most 125.
+    pub max_registers: u16,
+    /// Most coils or inputs in one request; at most 2000.
+    pub max_bits: u16,
+    pub points: Vec<ModbusPoint>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Function code 1.
+    Coil,
+    /// Function code 2.
+    DiscreteInput,
+    /// Function code 3.
+    Holding,
+    /// Function code 4.
+    Input,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModbusPoint {
+    /// Path under the asset: `tcs.supply_temperature`.
+    pub quantity: Arc<str>,
+    pub table: Table,
+    /// Zero-based, as on the wire.
+    pub address: u16,
+    pub codec: Codec,
+    /// Unit of the decoded value in the profile.
+    pub unit: Unit,
+    pub kind: PointKind,
+    pub states: Vec<StateLabel>,
+    /// Slower than the device's own interval, where set.
+    pub poll_every: Option<Duration>,
+}
+
+/// How topics and payloads become samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MqttMap {
+    /// Newer values are expected at least this often.
+    pub republish_every: Duration,
+    pub contract: Contract,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Contract {
+    /// One topic pattern per quantity, JSON payloads.
+    Topics(Vec<TopicPoint>),
+    /// Values joined with retained metadata by their tag path (NVIDIA DSX Exchange and its kin).
+    Metadata(MetadataContract),
+}
+
+/// A topic pattern that carries one quantity. `{asset}` in the pattern names the asset; `+` matches any level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicPoint {
+    pub pattern: String,
+    /// Every asset of this kind that the device reports on has the point.
+    pub asset_kind: AssetKind,
+    pub quantity: Arc<str>,
+    /// Member path of the value within the JSON payload: `value`, `sensors.0.t`; empty for a bare number.
+    pub value_path: String,
+    /// Member path of the time in milliseconds since 1970; empty: none.
+    pub timestamp_path: String,
+    pub unit: Unit,
+    pub kind: PointKind,
+    pub states: Vec<StateLabel>,
+}
+
+/// Value and metadata topics of the form `prefix/{object type}/{point type}/{tag path…}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetadataContract {
+    /// `BMS/v1/PUB/Value`
+    pub value_prefix: String,
+    /// `BMS/v1/PUB/Metadata`
+    pub metadata_prefix: String,
+    /// Only this quality is good.
+    pub good_quality: i64,
+    pub rules: Vec<MetadataPoint>,
+}
+
+/// Which metadata makes which quantity of the named asset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetadataPoint {
+    pub object_type: String,
+    pub point_type: String,
+    /// All of these must be in the metadata's `processArea`, letter case ignored; empty: any.
+    pub process_area: Vec<String>,
+    /// Further metadata members that must have these values, for example `phase = "A"`.
+    pub members: Vec<(String, String)>,
+    pub is_setpoint: bool,
+    /// Every asset of this kind that the device reports on has the point.
+    pub asset_kind: AssetKind,
+    pub quantity: Arc<str>,
+    pub unit: Unit,
+    pub kind: PointKind,
+}
+
+/// One point that a profile offers, whatever its protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered<'a> {
+    pub quantity: &'a Arc<str>,
+    pub unit: &'a Unit,
+    pub kind: PointKind,
+    pub states: &'a [StateLabel],
+}

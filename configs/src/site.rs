@@ -1,0 +1,35 @@
+//! A checked site: the plant, the devices that report on it, and the rules that watch it.
+
+use std::{sync::Arc, time::Duration};
+
+use rules::{
+    messages::SiteInfo,
+    plant::{AssetId, Plant, PointId},
+    rule::RuleSpec,
+};
+
+use crate::{address::Address, profile::Profile};
+
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub info: SiteInfo,
+    pub plant: Plant,
+    pub devices: Vec<Device>,
+    pub rules: Vec<RuleSpec>,
+}
+
+/// What answers on a link, and which points it gives.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The asset of kind `Device` that its comms points belong to.
+    pub asset: AssetId,
+    pub address: Address,
+    pub profile: Arc<Profile>,
+    pub poll_every: Duration,
+    pub timeout: Duration,
+    /// Time from request to reply in milliseconds, given with every good poll or message.
+    pub reply_time: PointId,
+    /// For a Modbus device: parallel to the profile's points; `None` where the site leaves a point out.
+    /// Values are converted to the point's unit on the way in.
+    pub bindings: Vec<Option<PointId>>,
+}

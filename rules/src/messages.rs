@@ -1,0 +1,201 @@
+//! What the gateway says and hears: one snapshot, then changes; commands come back. The same types serve the dashboard
+//! in one process today and any client over the API.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alarm::{Letter, Priority},
+    ledger::LedgerRow,
+    plant::{AssetId, Plant, PointId},
+    time::{BootId, Mono, Now},
+    value::Reading,
+};
+
+/// Version of these messages. A client that knows another one refuses.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a new client needs. `seq` is the last change already contained in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub schema: u32,
+    pub boot: BootId,
+    pub seq: u64,
+    pub at: Now,
+    pub site: SiteInfo,
+    pub plant: Arc<Plant>,
+    /// By [`PointId`].
+    pub readings: Vec<Reading>,
+    pub alarms: Vec<AlarmView>,
+    pub links: Vec<LinkView>,
+    /// Newest last, bounded by [`EVENTS_KEPT`].
+    pub events: Vec<Event>,
+    /// The last closed interval of each meter.
+    pub ledger: Vec<LedgerRow>,
+    pub health: Health,
+}
+
+/// How many events a snapshot carries.
+pub const EVENTS_KEPT: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SiteInfo {
+    pub id: String,
+    pub name: String,
+    pub time_zone: String,
+    pub gateway: String,
+    /// True for a simulated hall: every screen says so.
+    pub simulated: bool,
+}
+
+/// One step forward. Applying all changes of updates `seq + 1 …` to a snapshot gives the next snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Update {
+    pub seq: u64,
+    pub at: Now,
+    pub changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Reading {
+        point: PointId,
+        reading: Reading,
+    },
+    /// A new or changed alarm, found by its name. A list only ever holds alarms that are not in letter A.
+    Alarm(AlarmView),
+    Link(LinkView),
+    Event(Event),
+    Ledger(LedgerRow),
+    Health(Health),
+}
+
+/// One alarm as shown: a rule on an asset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlarmView {
+    /// `cdu.supply_hi@cdu-2`.
+    pub name: Arc<str>,
+    pub asset: Option<AssetId>,
+    pub letter: Letter,
+    /// The condition cannot be judged now; shown as `?` behind the letter.
+    pub unknown: bool,
+    pub priority: Priority,
+    pub occurrence: u32,
+    pub title: Arc<str>,
+    pub consequence: Arc<str>,
+    pub action: Arc<str>,
+    /// The condition as written, and where.
+    pub expression: Arc<str>,
+    pub rule_file: Arc<str>,
+    /// Live operands, ready to print: `46.2 °C > 45 °C`.
+    pub operands: String,
+    /// When the process state last became active, on the monotonic clock.
+    pub active_since: Option<Mono>,
+    pub acknowledged_by: Option<String>,
+}
+
+/// The state of one device on its link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkView {
+    pub device: AssetId,
+    /// Without any secret.
+    pub address: String,
+    pub up: bool,
+    /// Why it is not up, or what went wrong last.
+    pub trouble: Option<String>,
+    pub replies: u64,
+    pub timeouts: u64,
+    pub refusals: u64,
+    pub discarded: u64,
+    pub reply_time_ms: Option<f64>,
+    pub points: u32,
+}
+
+/// One journal line: something the engine or the gateway decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Mono,
+    /// `None` while wall time is not trusted.
+    pub wall: Option<DateTime<Utc>>,
+    pub asset: Option<AssetId>,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// An alarm changed its letter (S22).
+    Moved(Moved),
+    /// A command was refused; nothing changed.
+    Rejected {
+        alarm: Arc<str>,
+        why: String,
+        by: String,
+    },
+    /// The wall clock became trusted, lost trust, or stepped by this many seconds.
+    Clock {
+        trusted: bool,
+        step_s: f64,
+    },
+    Link {
+        up: bool,
+        why: String,
+    },
+    /// Something about a meter's register: rollover, reset, jump, swap, stuck.
+    Register {
+        meter: AssetId,
+        what: String,
+    },
+    Note(String),
+}
+
+/// One transition of one alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moved {
+    pub alarm: Arc<str>,
+    pub title: Arc<str>,
+    pub priority: Priority,
+    pub from: Letter,
+    pub to: Letter,
+    /// `condition`, `cleared`, `ack`, …
+    pub cause: String,
+    pub occurrence: u32,
+    /// Operands at that moment.
+    pub operands: String,
+    pub by: Option<String>,
+    pub annunciate: bool,
+}
+
+/// How the gateway itself is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    pub points: u32,
+    pub stale: u32,
+    pub bad: u32,
+    pub rules: u32,
+    pub step_us: u64,
+    pub samples_per_second: f64,
+    /// Samples that did not fit a full queue, since start.
+    pub dropped: u64,
+    /// Published samples that were too old or out of order (S6), since start.
+    pub late: u64,
+}
+
+/// What an operator asks for. Answered after it took effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Idempotency key: the same key twice acts once.
+    pub key: String,
+    pub by: String,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// S10. A stale occurrence number is refused.
+    Ack { alarm: Arc<str>, occurrence: Option<u32> },
+}

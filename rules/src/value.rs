@@ -1,0 +1,188 @@
+//! A value, or the reason why there is none. Never NaN, zero or the last value in disguise.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{plant::PointId, time::Mono};
+
+/// What a point can say. Device strings and exact 64-bit counters are not floats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Finite, in the point's own unit.
+    Number(f64),
+    /// An exact counter, in the point's own unit.
+    Integer(i64),
+    /// A code, named by the point's state labels where it has them.
+    State(u32),
+    Text(Arc<str>),
+}
+
+impl Value {
+    /// The value as a float; `None` for text. Integers beyond 2^53 round.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rules compare and add; exact counters are read as Integer"
+    )]
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Integer(integer) => Some(*integer as f64),
+            Self::State(code) => Some(f64::from(*code)),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// Why a value is missing. The text of each is what an operator reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoData {
+    /// No sample since start.
+    NeverSeen,
+    /// Older than the point's freshness limit.
+    Stale,
+    /// The device did not answer in time.
+    Timeout,
+    /// The link is down: connection refused, reset or not yet made.
+    Unreachable,
+    /// The device answered with this Modbus exception code.
+    Refused(u8),
+    /// The answer was not of the form that the request demands.
+    Malformed,
+    /// The device says that it has no value: a sentinel such as 0x8000.
+    NotAvailable,
+    /// Outside the valid range that the profile or the point declares.
+    OutOfRange,
+    /// NaN or infinite on the wire.
+    NotFinite,
+    /// The source marks the value as not good.
+    BadQuality,
+    /// The payload could not be understood.
+    BadPayload,
+    /// The value does not fit what is known about the plant, for example zero volt at 43 A.
+    Implausible,
+    /// An input of this metric is missing.
+    InputMissing,
+    /// Fewer members have a value than the aggregate demands.
+    LowCoverage,
+    /// All inputs are there, but the figure has no meaning.
+    Undefined(Undefined),
+}
+
+/// Why a figure has no meaning although its inputs are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undefined {
+    ItPowerZero,
+    FacilityBelowIt,
+    NoFlow,
+    NoLoad,
+    /// Return colder than supply while coolant flows.
+    ReversedSensors,
+    /// Temperature or concentration outside what the property fit covers.
+    CoolantOutOfRange,
+    /// A boiling coolant gives no heat from flow and temperatures: measure the facility-water side.
+    TwoPhase,
+    /// No meter measures what the figure needs.
+    NotMetered,
+    /// A parent and its child would both be counted.
+    DoubleCounting,
+}
+
+impl fmt::Display for NoData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NeverSeen => "no sample yet",
+            Self::Stale => "stale",
+            Self::Timeout => "no answer in time",
+            Self::Unreachable => "not connected",
+            Self::Refused(code) => return write!(f, "refused by the device (exception {code})"),
+            Self::Malformed => "malformed answer",
+            Self::NotAvailable => "device says not available",
+            Self::OutOfRange => "outside the valid range",
+            Self::NotFinite => "not a finite number",
+            Self::BadQuality => "source says bad quality",
+            Self::BadPayload => "payload not understood",
+            Self::Implausible => "contradicts other readings",
+            Self::InputMissing => "an input is missing",
+            Self::LowCoverage => "too few members have a value",
+            Self::Undefined(why) => return why.fmt(f),
+        })
+    }
+}
+
+impl fmt::Display for Undefined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ItPowerZero => "IT power is zero",
+            Self::FacilityBelowIt => "facility power below IT power: boundary or meter error",
+            Self::NoFlow => "no coolant flow",
+            Self::NoLoad => "no load",
+            Self::ReversedSensors => "return colder than supply: sensors reversed",
+            Self::CoolantOutOfRange => "coolant outside the range of its property data",
+            Self::TwoPhase => "two-phase loop: heat only from its primary side",
+            Self::NotMetered => "not metered",
+            Self::DoubleCounting => "a meter and its ancestor would both be counted",
+        })
+    }
+}
+
+/// One observation of one point, on its way in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub point: PointId,
+    /// When the gateway received it.
+    pub at: Mono,
+    /// When the publisher says it was taken; `None` for polled points.
+    pub source_time: Option<DateTime<Utc>>,
+    pub value: Result<Value, NoData>,
+}
+
+/// How many of the members of an aggregate had a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    pub known: u32,
+    pub of: u32,
+}
+
+impl Coverage {
+    pub fn is_full(self) -> bool {
+        self.known == self.of
+    }
+
+    /// Share of members with a value, 0 to 1; 1 for an empty set.
+    pub fn share(self) -> f64 {
+        if self.of == 0 { 1.0 } else { f64::from(self.known) / f64::from(self.of) }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.known, self.of)
+    }
+}
+
+/// What is known of a point now: value or reason, age, coverage. They travel together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub value: Result<Value, NoData>,
+    /// Age of the newest sample, good or bad; of a metric, of its oldest input. `None`: never seen.
+    pub age: Option<Duration>,
+    /// Only on aggregates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+}
+
+impl Reading {
+    pub const NEVER_SEEN: Self = Self { value: Err(NoData::NeverSeen), age: None, coverage: None };
+
+    pub fn number(&self) -> Result<f64, NoData> {
+        match &self.value {
+            Ok(value) => value.as_number().ok_or(NoData::Malformed),
+            Err(reason) => Err(*reason),
+        }
+    }
+}
