@@ -1,24 +1,44 @@
-//! Interval energies per meter.
+//! Interval energies per meter: register differences cut at the quarter-hours of UTC.
+//!
+//! A boundary between two snapshots is interpolated linearly and both snapshots are kept (domain facts §8.1). While wall
+//! time is not trusted nothing is attributed: differences wait on the monotonic clock, and get their wall time
+//! afterwards. Nothing measured is lost, and no interval gets energy of another time.
 
-use chrono::{DateTime, Utc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::plant::AssetId;
+use crate::{
+    plant::{AssetId, Detail, Plant},
+    register::{Delta, Register, RegisterLimits, RegisterSnapshot, Step},
+    time::{Mono, Now, Trust},
+};
+
+/// Length of a ledger interval.
+pub const INTERVAL: TimeDelta = TimeDelta::minutes(15);
+/// Differences that wait for a trusted clock, per meter. Beyond it neighbours are merged: the total stays exact, only
+/// the profile gets coarser. 4096 differences are 68 minutes at one a second.
+const WAITING_MAX: usize = 4096;
 
 /// Energy of one meter over one 15-minute interval `[start, start + 15 min)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     pub meter: AssetId,
     pub start: DateTime<Utc>,
-    /// In kWh for energy; in m³ for a water meter.
-    pub amount: f64,
+    /// In kWh for energy; in m³ for a water meter. `None` when no part of the interval was measured.
+    pub amount: Option<f64>,
     pub method: Method,
-    /// Share of the interval that the readings cover, 0 to 1.
+    /// Share of the interval that the amount stands for, 0 to 1.
     pub coverage: f64,
+    /// Sorted, each once.
     pub flags: Vec<Flag>,
-    /// The register at the two snapshots that enclose the interval.
-    pub first: RegisterReading,
-    pub last: RegisterReading,
+    /// The register at the two snapshots that enclose the covered part of the interval.
+    pub first: Option<RegisterReading>,
+    pub last: Option<RegisterReading>,
 }
 
 /// How the amount of an interval was found. Worst of its parts.
@@ -40,20 +60,360 @@ pub enum Flag {
     Rollover,
     /// Reset to zero at an unknown time: the amount is a lower bound.
     Reset,
+    /// A jump that three reads agree on, or a fall that one read alone reported.
     Suspicious,
+    /// Another register, or a corrupt one: no amount for that time.
     Replaced,
     Stuck,
+    /// The gap was long enough for a whole turn of the register.
     Ambiguous,
     /// The two snapshots around a boundary lie more than 15 minutes apart.
     InterpolatedWide,
     /// Wall time was assigned after the fact, from the monotonic clock.
     TimeAssignedLater,
+    /// The clock was plausible but not synchronised.
     Unsynchronised,
+    /// The wall clock stepped back: the amount stands in the first interval that was still open.
+    ClockStepped,
 }
 
-/// One register snapshot.
+impl Flag {
+    /// What an operator reads.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Rollover => "register rolled over",
+            Self::Reset => "register was reset: the amount is a lower bound",
+            Self::Suspicious => "register jumped: three reads agree",
+            Self::Replaced => "register fell: exchanged or corrupt, no amount for that time",
+            Self::Stuck => "register stands still under load",
+            Self::Ambiguous => "gap long enough for a whole turn of the register, no amount for it",
+            Self::InterpolatedWide => "snapshots around a boundary more than 15 minutes apart",
+            Self::TimeAssignedLater => "wall time assigned afterwards",
+            Self::Unsynchronised => "clock not synchronised",
+            Self::ClockStepped => "clock stepped back",
+        }
+    }
+}
+
+/// One register snapshot with its wall time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegisterReading {
     pub at: DateTime<Utc>,
     pub value: f64,
+}
+
+/// What the ledger found out about a register, for the journal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegisterEvent {
+    pub meter: AssetId,
+    pub at: Mono,
+    pub flag: Flag,
+}
+
+/// The ledger of all meters, in memory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ledger {
+    accounts: BTreeMap<AssetId, Account>,
+}
+
+/// One meter's register, what waits for a trusted clock, and its open intervals.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Account {
+    register: Register,
+    waiting: VecDeque<Waiting>,
+    /// Open intervals by start. Mostly one; a bridged gap fills several at once.
+    open: BTreeMap<DateTime<Utc>, LedgerRow>,
+    /// Up to here time has been accounted for, on both clocks. An earlier wall time is never attributed again.
+    accounted_to: Option<(Mono, DateTime<Utc>)>,
+    /// Differences came in while wall time was not trusted.
+    waited: bool,
+    stuck: bool,
+}
+
+/// Something that happened on the monotonic clock and has no wall time yet.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Waiting {
+    Measured(Delta),
+    /// No amount for this span.
+    Lost {
+        from: Mono,
+        to: Mono,
+        flag: Flag,
+    },
+}
+
+impl Ledger {
+    /// One account for each meter of the plant. `interval_of` tells how often a meter is read.
+    pub fn new(plant: &Plant, interval_of: impl Fn(AssetId) -> Duration) -> Self {
+        let mut accounts = BTreeMap::new();
+        for (index, asset) in (0_u32..).zip(plant.assets()) {
+            if let Detail::Meter(meter) = &asset.detail {
+                let id = AssetId(index);
+                accounts.insert(
+                    id,
+                    Account::new(Register::new(RegisterLimits::of(meter, interval_of(id)))),
+                );
+            }
+        }
+        Self { accounts }
+    }
+
+    /// Takes a register value, in the meter's unit, read at `at`. Closed intervals go to `rows`.
+    pub fn observe(
+        &mut self,
+        now: &Now,
+        meter: AssetId,
+        reading: RegisterSnapshot,
+        rows: &mut Vec<LedgerRow>,
+        events: &mut Vec<RegisterEvent>,
+    ) {
+        let Some(account) = self.accounts.get_mut(&meter) else { return };
+        let before = account.register.baseline_at();
+        let found = match account.register.observe(reading.at, reading.value) {
+            Step::First | Step::Duplicate | Step::Held => return,
+            Step::Accepted(delta) => Waiting::Measured(delta),
+            Step::Missing(flag) => {
+                Waiting::Lost { from: before.unwrap_or(reading.at), to: reading.at, flag }
+            }
+        };
+        if let Some(flag) = found.flag() {
+            events.push(RegisterEvent { meter, at: reading.at, flag });
+        }
+        account.wait(found);
+        account.attribute(meter, now, rows);
+    }
+
+    /// Marks a register that stands still under load; `power_kw` is the meter's own reading. Reported once per standstill.
+    pub fn watch(
+        &mut self,
+        now: &Now,
+        meter: AssetId,
+        power_kw: f64,
+        events: &mut Vec<RegisterEvent>,
+    ) {
+        let Some(account) = self.accounts.get_mut(&meter) else { return };
+        let stuck = account.register.is_stuck(now.mono, power_kw);
+        if stuck && !account.stuck {
+            events.push(RegisterEvent { meter, at: now.mono, flag: Flag::Stuck });
+        }
+        if stuck && let Some(mut entry) = account.open.last_entry() {
+            set_flag(&mut entry.get_mut().flags, Flag::Stuck);
+        }
+        account.stuck = stuck;
+    }
+
+    /// Attributes what waited, as soon as wall time is trusted. Call it once a tick.
+    pub fn advance(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
+        for (meter, account) in &mut self.accounts {
+            account.attribute(*meter, now, rows);
+        }
+    }
+
+    /// The intervals that are not complete yet, as they stand.
+    pub fn open(&self) -> impl Iterator<Item = &LedgerRow> {
+        self.accounts.values().flat_map(|account| account.open.values())
+    }
+
+    /// How many differences wait for a trusted clock.
+    pub fn waiting(&self) -> usize {
+        self.accounts.values().map(|account| account.waiting.len()).sum()
+    }
+}
+
+impl Waiting {
+    fn flag(&self) -> Option<Flag> {
+        match self {
+            Self::Measured(delta) => delta.flag,
+            Self::Lost { flag, .. } => Some(*flag),
+        }
+    }
+
+    /// Two plain neighbours as one, with the same total.
+    fn joined(first: &Self, second: &Self) -> Option<Self> {
+        match (first, second) {
+            (Self::Measured(a), Self::Measured(b)) if a.flag.is_none() && b.flag.is_none() => {
+                Some(Self::Measured(Delta {
+                    from: a.from,
+                    to: b.to,
+                    amount: a.amount + b.amount,
+                    bridged: a.bridged || b.bridged,
+                    flag: None,
+                }))
+            }
+            (Self::Measured(_) | Self::Lost { .. }, _) => None,
+        }
+    }
+}
+
+impl Account {
+    fn new(register: Register) -> Self {
+        Self {
+            register,
+            waiting: VecDeque::new(),
+            open: BTreeMap::new(),
+            accounted_to: None,
+            waited: false,
+            stuck: false,
+        }
+    }
+
+    fn wait(&mut self, found: Waiting) {
+        if self.waiting.len() >= WAITING_MAX {
+            let mut merged = VecDeque::with_capacity(WAITING_MAX / 2 + 1);
+            while let Some(first) = self.waiting.pop_front() {
+                match self.waiting.front().and_then(|second| Waiting::joined(&first, second)) {
+                    Some(pair) => {
+                        self.waiting.pop_front();
+                        merged.push_back(pair);
+                    }
+                    None => merged.push_back(first),
+                }
+            }
+            self.waiting = merged;
+        }
+        self.waiting.push_back(found);
+    }
+
+    fn attribute(&mut self, meter: AssetId, now: &Now, rows: &mut Vec<LedgerRow>) {
+        if !now.wall.trust.is_trusted() {
+            self.waited = true;
+            return;
+        }
+        let later = std::mem::take(&mut self.waited);
+        while let Some(found) = self.waiting.pop_front() {
+            let mut flags: Vec<Flag> = found.flag().into_iter().collect();
+            if later {
+                flags.push(Flag::TimeAssignedLater);
+            }
+            if now.wall.trust == Trust::Unsynchronised {
+                flags.push(Flag::Unsynchronised);
+            }
+            match found {
+                Waiting::Measured(delta) => self.spread(meter, now, &delta, flags),
+                Waiting::Lost { from, to, .. } => self.mark_lost(meter, now, (from, to), flags),
+            }
+            self.close(rows);
+        }
+    }
+
+    /// Gives each interval its share of a difference, in proportion to time.
+    fn spread(&mut self, meter: AssetId, now: &Now, delta: &Delta, mut flags: Vec<Flag>) {
+        let first = RegisterReading { at: now.project(delta.from.at), value: delta.from.value };
+        let last = RegisterReading { at: now.project(delta.to.at), value: delta.to.value };
+        let (from, to) = self.clamped(now, (delta.from.at, delta.to.at), &mut flags);
+        let span_s = seconds(to - from);
+        if last.at - first.at > INTERVAL {
+            flags.push(Flag::InterpolatedWide);
+        }
+        for (start, part_from, part_to) in intervals(from, to) {
+            let part_s = seconds(part_to - part_from);
+            let share = if span_s > 0.0 { part_s / span_s } else { 1.0 };
+            let row = self.row(meter, start);
+            row.amount = Some(row.amount.unwrap_or(0.0) + delta.amount * share);
+            row.coverage = (row.coverage + part_s / seconds(INTERVAL)).min(1.0);
+            let method = if delta.bridged { Method::Bridged } else { Method::Register };
+            row.method =
+                if row.method == Method::Missing { method } else { row.method.max(method) };
+            row.first.get_or_insert(first);
+            row.last = Some(last);
+            for flag in &flags {
+                set_flag(&mut row.flags, *flag);
+            }
+        }
+        self.accounted_to = Some((delta.to.at, to));
+    }
+
+    fn mark_lost(&mut self, meter: AssetId, now: &Now, span: (Mono, Mono), mut flags: Vec<Flag>) {
+        let (from, to) = self.clamped(now, span, &mut flags);
+        for (start, _, _) in intervals(from, to) {
+            let row = self.row(meter, start);
+            for flag in &flags {
+                set_flag(&mut row.flags, *flag);
+            }
+        }
+        self.accounted_to = Some((span.1, to));
+    }
+
+    /// The wall time of a span.
+    ///
+    /// Keeps a span from reaching back into time that is already accounted for: after a backward step of the clock what was
+    /// attributed first stays, and new amounts go to the first open moment.
+    fn clamped(
+        &self,
+        now: &Now,
+        span: (Mono, Mono),
+        flags: &mut Vec<Flag>,
+    ) -> (DateTime<Utc>, DateTime<Utc>) {
+        // The projection of one instant wobbles with the clock's slewing; only more than this is a step.
+        const WOBBLE: TimeDelta = TimeDelta::seconds(1);
+        let (from, to) = (now.project(span.0), now.project(span.1));
+        let Some((floor_mono, floor)) = self.accounted_to else { return (from, to) };
+        if floor - from > WOBBLE {
+            flags.push(Flag::ClockStepped);
+        }
+        let follows_on = span.0 == floor_mono && (from - floor).abs() <= WOBBLE;
+        (if follows_on { floor } else { from.max(floor) }, to.max(floor))
+    }
+
+    fn row(&mut self, meter: AssetId, start: DateTime<Utc>) -> &mut LedgerRow {
+        self.open.entry(start).or_insert_with(|| LedgerRow {
+            meter,
+            start,
+            amount: None,
+            method: Method::Missing,
+            coverage: 0.0,
+            flags: Vec::new(),
+            first: None,
+            last: None,
+        })
+    }
+
+    /// Hands over the intervals that lie wholly in accounted time.
+    fn close(&mut self, rows: &mut Vec<LedgerRow>) {
+        let Some((_, to)) = self.accounted_to else { return };
+        while let Some(entry) = self.open.first_entry() {
+            if *entry.key() + INTERVAL > to {
+                break;
+            }
+            let mut row = entry.remove();
+            // Sums of shares carry rounding; a full interval is full.
+            if row.coverage > 1.0 - 1e-9 {
+                row.coverage = 1.0;
+            }
+            rows.push(row);
+        }
+    }
+}
+
+fn set_flag(flags: &mut Vec<Flag>, flag: Flag) {
+    if let Err(place) = flags.binary_search(&flag) {
+        flags.insert(place, flag);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "spans of days in microseconds are far below 2^53")]
+fn seconds(span: TimeDelta) -> f64 {
+    span.num_microseconds().unwrap_or(i64::MAX) as f64 / 1e6
+}
+
+/// The quarter-hour that holds `at`.
+pub fn interval_start(at: DateTime<Utc>) -> DateTime<Utc> {
+    let into = at.timestamp_micros().rem_euclid(INTERVAL.num_microseconds().unwrap_or(1));
+    at - TimeDelta::microseconds(into)
+        - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos() % 1000))
+}
+
+/// The quarter-hours that `[from, to]` touches, each with the part that lies in it. An empty span touches one.
+fn intervals(
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>)> {
+    let mut next = Some(from);
+    std::iter::from_fn(move || {
+        let part_from = next?;
+        let start = interval_start(part_from);
+        let part_to = (start + INTERVAL).min(to);
+        next = (part_to < to).then_some(part_to);
+        Some((start, part_from, part_to))
+    })
 }

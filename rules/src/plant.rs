@@ -267,6 +267,9 @@ pub struct Meter {
     pub register_step_kwh: f64,
     /// Where the register wraps to zero; `None`: it does not in practice (64 bits).
     pub register_modulus_kwh: Option<f64>,
+    /// The register is an IEEE 754 single, whose step grows with its value.
+    #[serde(default)]
+    pub register_float32: bool,
     /// More than this is not believed.
     pub max_power_kw: f64,
     /// ISO date of the last calibration.

@@ -1,0 +1,260 @@
+//! One energy register, followed from snapshot to snapshot: what it counted, and what happened to it.
+//!
+//! The rules are those of domain facts §8.1. A register survives gaps in communication, which integrated power does not;
+//! so its difference is the energy, once rollover, reset, exchange and nonsense are told apart.
+//!
+//! ```text
+//!            ┌ 0 ≤ Δ ≤ Emax ───────────────→ accepted (bridged when the gap was long)
+//! snapshot ──┼ Δ > Emax ─→ held ─3 agree──→ accepted, suspicious
+//!            ├ Δ < 0 ─┬ Δ + modulus ≤ Emax → accepted, rollover
+//!            │        ├ value ≤ Emax ──────→ accepted, reset: a lower bound
+//!            │        └ else ──────────────→ missing, new baseline
+//!            └ Emax of the gap ≥ modulus ──→ missing, ambiguous
+//! ```
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ledger::Flag, plant::Meter, time::Mono};
+
+/// Margin on the declared plausible maximum power.
+const POWER_MARGIN: f64 = 1.2;
+/// So many reads in a row must agree before a jump is believed.
+const READS_THAT_AGREE: u32 = 3;
+/// A gap of more than this many intervals is bridged rather than measured.
+const BRIDGED_INTERVALS: u32 = 3;
+/// A register that stands for less than this is never called stuck.
+const STUCK_AFTER: Duration = Duration::from_mins(5);
+
+/// What is known of the register itself. Amounts in kWh (m³ for water).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegisterLimits {
+    /// Smallest change.
+    pub step: f64,
+    /// Where it wraps to zero.
+    pub modulus: Option<f64>,
+    /// In kW.
+    pub max_power: f64,
+    /// The register is an IEEE 754 single: its step grows with its value.
+    pub float32: bool,
+    /// How often it is read.
+    pub interval: Duration,
+}
+
+impl RegisterLimits {
+    pub fn of(meter: &Meter, interval: Duration) -> Self {
+        Self {
+            step: meter.register_step_kwh,
+            modulus: meter.register_modulus_kwh,
+            max_power: meter.max_power_kw,
+            float32: meter.register_float32,
+            interval,
+        }
+    }
+
+    /// The change that one count of the register stands for at `value`: the declared step, or one unit in the last place.
+    pub fn quantum(&self, value: f64) -> f64 {
+        if self.float32 { self.step.max(float32_ulp(value)) } else { self.step }
+    }
+
+    /// The most that can have flowed in `span`, with margin and two steps of rounding.
+    fn most(&self, span: Duration, value: f64) -> f64 {
+        self.max_power * span.as_secs_f64() / 3600.0 * POWER_MARGIN + 2.0 * self.quantum(value)
+    }
+}
+
+/// Distance from |value| to the next larger IEEE 754 single.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the nearest single is what the register holds"
+)]
+fn float32_ulp(value: f64) -> f64 {
+    let single = value.abs() as f32;
+    f64::from(single.next_up()) - f64::from(single)
+}
+
+/// The register at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegisterSnapshot {
+    pub at: Mono,
+    pub value: f64,
+}
+
+/// What one snapshot adds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    pub from: RegisterSnapshot,
+    pub to: RegisterSnapshot,
+    pub amount: f64,
+    /// The gap was long: the total is exact, the profile in it unknown.
+    pub bridged: bool,
+    pub flag: Option<Flag>,
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// The first one: a baseline.
+    First,
+    /// Not newer than the last one; dropped.
+    Duplicate,
+    /// Too large a jump, waiting for reads that agree.
+    Held,
+    Accepted(Delta),
+    /// No amount for the time since the last snapshot; this one is the new baseline.
+    Missing(Flag),
+}
+
+/// Follows one register.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Register {
+    limits: RegisterLimits,
+    baseline: Option<RegisterSnapshot>,
+    last_change: Mono,
+    held: Option<Held>,
+    abandoned: Option<Abandoned>,
+}
+
+/// The baseline before a fall. One corrupt read must not cost, or invent, the energy around it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Abandoned {
+    before: RegisterSnapshot,
+    /// Up to where an amount was already given, and how much.
+    covered_to: Mono,
+    credited: f64,
+}
+
+/// Reads that lie too far above the baseline to be believed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Held {
+    last: RegisterSnapshot,
+    reads: u32,
+}
+
+impl Register {
+    pub fn new(limits: RegisterLimits) -> Self {
+        Self { limits, baseline: None, last_change: Mono::ZERO, held: None, abandoned: None }
+    }
+
+    pub fn limits(&self) -> &RegisterLimits {
+        &self.limits
+    }
+
+    /// When the last believed snapshot was taken.
+    pub fn baseline_at(&self) -> Option<Mono> {
+        self.baseline.map(|baseline| baseline.at)
+    }
+
+    /// Takes the next snapshot. `value` is finite: the codec sees to that.
+    pub fn observe(&mut self, at: Mono, value: f64) -> Step {
+        let cur = RegisterSnapshot { at, value };
+        let Some(prev) = self.baseline else {
+            self.rebase(cur);
+            self.last_change = at;
+            return Step::First;
+        };
+        if at <= prev.at {
+            return Step::Duplicate;
+        }
+        let gap = at.since(prev.at);
+        if self.limits.modulus.is_some_and(|modulus| self.limits.most(gap, value) >= modulus) {
+            self.rebase(cur);
+            self.last_change = at;
+            return Step::Missing(Flag::Ambiguous);
+        }
+        let most = self.limits.most(at.since(self.last_change).max(gap), value);
+        let delta = value - prev.value;
+        if delta < 0.0 {
+            return self.fell(prev, cur, most);
+        }
+        if delta <= most {
+            return self.accept(prev, cur, delta, None);
+        }
+        if let Some(resumed) = self.resume_abandoned(cur) {
+            return resumed;
+        }
+        self.hold(prev, cur)
+    }
+
+    /// True when the register has stood still longer than a load of `power_kw` explains (§8.1, catalog `meter.stuck`).
+    pub fn is_stuck(&self, now: Mono, power_kw: f64) -> bool {
+        let Some(baseline) = self.baseline else { return false };
+        if power_kw <= 0.05 * self.limits.max_power {
+            return false;
+        }
+        let three_steps_s = 3.0 * self.limits.quantum(baseline.value) / power_kw * 3600.0;
+        // Only while it is being read: silence has an alarm of its own.
+        baseline.at.since(self.last_change).as_secs_f64()
+            > three_steps_s.max(STUCK_AFTER.as_secs_f64())
+            && now.since(baseline.at) <= self.limits.interval * BRIDGED_INTERVALS
+    }
+
+    fn fell(&mut self, prev: RegisterSnapshot, cur: RegisterSnapshot, most: f64) -> Step {
+        if let Some(modulus) = self.limits.modulus {
+            let wrapped = cur.value - prev.value + modulus;
+            if (0.0..=most).contains(&wrapped) {
+                return self.accept(prev, cur, wrapped, Some(Flag::Rollover));
+            }
+        }
+        if (0.0..=most).contains(&cur.value) {
+            let step = self.accept(prev, cur, cur.value, Some(Flag::Reset));
+            self.abandoned =
+                Some(Abandoned { before: prev, covered_to: cur.at, credited: cur.value });
+            return step;
+        }
+        self.rebase(cur);
+        self.last_change = cur.at;
+        self.abandoned = Some(Abandoned { before: prev, covered_to: prev.at, credited: 0.0 });
+        Step::Missing(Flag::Replaced)
+    }
+
+    /// A fall that lasted one read was a corrupt read, not an exchange: go on from the baseline before it.
+    fn resume_abandoned(&mut self, cur: RegisterSnapshot) -> Option<Step> {
+        let Abandoned { before, covered_to, credited } = self.abandoned?;
+        let delta = cur.value - before.value;
+        if delta < credited || delta > self.limits.most(cur.at.since(before.at), cur.value) {
+            return None;
+        }
+        let from = RegisterSnapshot { at: covered_to, value: before.value };
+        Some(self.accept(from, cur, delta - credited, Some(Flag::Suspicious)))
+    }
+
+    fn hold(&mut self, prev: RegisterSnapshot, cur: RegisterSnapshot) -> Step {
+        let reads = match self.held {
+            Some(held) if self.agrees(held.last, cur) => held.reads + 1,
+            _ => 1,
+        };
+        if reads >= READS_THAT_AGREE {
+            return self.accept(prev, cur, cur.value - prev.value, Some(Flag::Suspicious));
+        }
+        self.held = Some(Held { last: cur, reads });
+        Step::Held
+    }
+
+    fn agrees(&self, before: RegisterSnapshot, cur: RegisterSnapshot) -> bool {
+        (0.0..=self.limits.most(cur.at.since(before.at), cur.value))
+            .contains(&(cur.value - before.value))
+    }
+
+    fn accept(
+        &mut self,
+        from: RegisterSnapshot,
+        to: RegisterSnapshot,
+        amount: f64,
+        flag: Option<Flag>,
+    ) -> Step {
+        let bridged = to.at.since(from.at) > self.limits.interval * BRIDGED_INTERVALS;
+        if amount > 0.0 || flag.is_some() {
+            self.last_change = to.at;
+        }
+        self.rebase(to);
+        Step::Accepted(Delta { from, to, amount, bridged, flag })
+    }
+
+    fn rebase(&mut self, cur: RegisterSnapshot) {
+        self.baseline = Some(cur);
+        self.held = None;
+        self.abandoned = None;
+    }
+}
