@@ -165,24 +165,29 @@ impl fmt::Display for Coverage {
     }
 }
 
-/// What is known of a point now: value or reason, age, coverage. They travel together.
+/// What is known of a point now: value or reason, time, coverage. They travel together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     pub value: Result<Value, NoData>,
-    /// Age of the newest sample, good or bad; of a metric, of its oldest input. `None`: never seen.
-    pub age: Option<Duration>,
+    /// When the newest sample, good or bad, was taken; of a metric, when the oldest of its inputs was. `None`: never seen.
+    pub at: Option<Mono>,
     /// Only on aggregates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
 }
 
 impl Reading {
-    pub const NEVER_SEEN: Self = Self { value: Err(NoData::NeverSeen), age: None, coverage: None };
+    pub const NEVER_SEEN: Self = Self { value: Err(NoData::NeverSeen), at: None, coverage: None };
 
     pub fn number(&self) -> Result<f64, NoData> {
         match &self.value {
             Ok(value) => value.as_number().ok_or(NoData::Malformed),
             Err(reason) => Err(*reason),
         }
+    }
+
+    /// How old it is. Every number shown says so when it is too old.
+    pub fn age(&self, now: Mono) -> Option<Duration> {
+        self.at.map(|at| now.since(at))
     }
 }

@@ -1,5 +1,7 @@
 //! Registers, ledger and meter tree, through the crate's public interface.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
