@@ -1,1 +1,148 @@
-//! coldwatch
+//! Reads: bytes in, samples out, each a value or the reason why there is none.
+//!
+//! One task per physical link, whatever the site file looks like: all devices behind one host and port share its
+//! connection and its queue. A panicked task is counted and started again; the others do not notice.
+
+pub mod modbus;
+pub mod plan;
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use configs::{address::Address, site::Site};
+use links::backoff::Backoff;
+use rules::{messages::LinkView, time::Mono, value::Sample};
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// What comes out of a link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Batch {
+    /// What one answer, message or failure says about its points.
+    Samples(Vec<Sample>),
+    /// How a device is doing, when that changes and about once a second.
+    Link(LinkView),
+}
+
+/// Room between the links and the gateway, in batches: one aligned burst of 500 devices with up to four batches each.
+/// When it is full, a polled link waits with its samples and skips polls meanwhile; nothing is lost silently.
+pub const QUEUE: usize = 2048;
+
+/// The gateway's monotonic clock: time since it started.
+#[derive(Clone, Copy, Debug)]
+pub struct MonoClock {
+    start: Instant,
+}
+
+impl MonoClock {
+    /// Starts at zero now.
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub fn now(self) -> Mono {
+        Mono(self.start.elapsed())
+    }
+
+    /// The instant of [`Mono::ZERO`]; polls are aligned to it.
+    pub fn zero(self) -> Instant {
+        self.start
+    }
+}
+
+/// The running links. Dropping it stops them.
+#[derive(Debug)]
+pub struct Collector {
+    tasks: JoinSet<()>,
+    restarts: Arc<AtomicU64>,
+}
+
+impl Collector {
+    /// Links that panicked and were started again, since start.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all links have ended, after `stop` or because nobody receives any more.
+    pub async fn stopped(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Starts one task per link of the site. Must be called within a tokio runtime. Make `out` with room for [`QUEUE`].
+pub fn start(
+    site: &Site,
+    clock: MonoClock,
+    out: &mpsc::Sender<Batch>,
+    stop: &CancellationToken,
+) -> Collector {
+    let mut collector = Collector { tasks: JoinSet::new(), restarts: Arc::default() };
+    let mut modbus = BTreeMap::<(String, u16), Vec<_>>::new();
+    for device in &site.devices {
+        match &device.address {
+            Address::ModbusTcp { host, port, .. } => {
+                // Host names know no letter case.
+                modbus.entry((host.to_ascii_lowercase(), *port)).or_default().push(device);
+            }
+            Address::Mqtt { .. } => {
+                tracing::error!(address = %device.address, "nothing here reads MQTT");
+            }
+        }
+    }
+    for ((host, port), devices) in modbus {
+        let link = Arc::new(modbus::LinkPlan::new(&host, port, &devices, &site.plant));
+        let out = out.clone();
+        let run = move || modbus::run(Arc::clone(&link), clock, out.clone());
+        collector.spawn(format!("modbus+tcp://{host}:{port}"), stop, run);
+    }
+    collector
+}
+
+impl Collector {
+    fn spawn<F>(
+        &mut self,
+        link: String,
+        stop: &CancellationToken,
+        run: impl Fn() -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let supervised = supervise(link, Arc::clone(&self.restarts), run);
+        let stop = stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(supervised).await;
+        });
+    }
+}
+
+/// Runs a link until it ends by itself; after a panic, again.
+async fn supervise<F>(link: String, restarts: Arc<AtomicU64>, run: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut hasher = DefaultHasher::new();
+    link.hash(&mut hasher);
+    let mut backoff = Backoff::new(hasher.finish());
+    loop {
+        // A set, because it takes the task with it when this future is dropped.
+        let mut task = JoinSet::new();
+        task.spawn(run());
+        match task.join_next().await {
+            Some(Err(panic)) if panic.is_panic() => {
+                restarts.fetch_add(1, Ordering::Relaxed);
+                let pause = backoff.after_failure();
+                tracing::error!(%link, ?pause, "the link's task panicked and is started again");
+                tokio::time::sleep(pause).await;
+            }
+            _ => return,
+        }
+    }
+}

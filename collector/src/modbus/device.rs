@@ -1,0 +1,339 @@
+//! Polling one device: due blocks are read one after the other, and each answer or failure becomes samples at once.
+
+use std::{collections::VecDeque, mem, time::Duration};
+
+use links::modbus::{Answer, Link, Read, ReadError, Table};
+use rules::{
+    messages::LinkView,
+    value::{NoData, Sample, Value},
+};
+use tokio::time::Instant;
+
+use crate::{
+    Batch,
+    modbus::{NobodyReceives, Outlet, points::DevicePlan, silence::Silence},
+    plan::Request,
+};
+
+/// Exceptions that may be due to one address in a block: illegal data address, illegal data value.
+const SPLIT_ON: [u8; 2] = [2, 3];
+
+/// Exceptions with which a gateway says that the device behind it does not answer: path unavailable, target failed to
+/// respond.
+const NO_DEVICE: [u8; 2] = [10, 11];
+
+/// So many refused blocks are split in one poll; the others wait for the next.
+const SPLITS_PER_POLL: u32 = 8;
+
+/// A device that refused everything has its blocks split no earlier than after this.
+const SPLIT_PAUSE: Duration = Duration::from_secs(30);
+
+/// The status of a device is sent at least this often, if it is polled that often.
+const VIEW_EVERY: Duration = Duration::from_secs(1);
+
+/// One device in its turns.
+pub(super) struct Poller<'a> {
+    plan: &'a DevicePlan,
+    blocks: Vec<Block>,
+    due: Instant,
+    /// Set while the device does not answer.
+    silence: Option<Silence>,
+    split_from: Instant,
+    view: LinkView,
+    view_sent: Option<Instant>,
+}
+
+/// One planned request.
+#[derive(Clone)]
+struct Block {
+    request: Request,
+    due: Instant,
+    /// Set while the device answers, but not to this.
+    silence: Option<Silence>,
+}
+
+/// What one poll has brought so far.
+#[derive(Default)]
+struct Tally {
+    /// The slowest answer of the device, be it a refusal.
+    reply_time: Option<Duration>,
+    delivered: u64,
+    refused: u64,
+    splits: u32,
+    /// Why the rest of the poll is not tried.
+    gave_up: Option<NoData>,
+    /// The last thing that went wrong.
+    trouble: Option<(NoData, String)>,
+}
+
+impl<'a> Poller<'a> {
+    pub(super) fn new(plan: &'a DevicePlan) -> Self {
+        let now = Instant::now();
+        let view = LinkView {
+            device: plan.asset,
+            address: plan.address.clone(),
+            up: false,
+            trouble: None,
+            replies: 0,
+            timeouts: 0,
+            refusals: 0,
+            discarded: 0,
+            reply_time_ms: None,
+            points: u32::try_from(plan.points.len()).unwrap_or(u32::MAX),
+        };
+        Self {
+            plan,
+            blocks: planned(plan, now),
+            due: now,
+            silence: None,
+            split_from: now,
+            view,
+            view_sent: None,
+        }
+    }
+
+    /// Whether there is something to ask the device now.
+    pub(super) fn ready(&self, now: Instant) -> bool {
+        self.silence.as_ref().map_or(self.due, |silence| silence.probe_at) <= now
+    }
+
+    /// Who is ready with the lowest rank is next. A silent device yields for one interval to those that answer, but
+    /// not for ever.
+    pub(super) fn rank(&self) -> Instant {
+        match &self.silence {
+            Some(silence) => silence.probe_at + self.plan.poll_every,
+            None => self.due,
+        }
+    }
+
+    pub(super) fn wakes_at(&self) -> Instant {
+        self.silence.as_ref().map_or(self.due, |silence| silence.probe_at.min(self.due))
+    }
+
+    /// At each tick of a silent device, whether it is probed or not, its due points are said to have no value.
+    pub(super) async fn report_silence(
+        &mut self,
+        now: Instant,
+        outlet: &Outlet,
+    ) -> Result<(), NobodyReceives> {
+        let Some(silence) = self.silence.as_ref().filter(|_| self.due <= now) else {
+            return Ok(());
+        };
+        let at = outlet.clock.now();
+        let mut samples = vec![Sample {
+            point: self.plan.reply_time,
+            at,
+            source_time: None,
+            value: Err(silence.reason),
+        }];
+        for block in self.blocks.iter_mut().filter(|block| block.due <= now) {
+            block.due = outlet.next_tick(block.request.every, now);
+            samples.extend(self.plan.samples(&block.request, &Err(silence.reason), at));
+        }
+        self.due = outlet.next_tick(self.plan.poll_every, now);
+        outlet.samples(samples).await
+    }
+
+    /// Reads what is due, or everything if the device was silent so far.
+    pub(super) async fn poll(
+        &mut self,
+        socket: &mut Link,
+        outlet: &Outlet,
+    ) -> Result<(), NobodyReceives> {
+        let now = Instant::now();
+        let mut tally = Tally::default();
+        let mut work = VecDeque::from(mem::take(&mut self.blocks));
+        let mut timed_out = None;
+        while let Some(mut block) = work.pop_front() {
+            let probing = self.silence.is_some();
+            if block.due > now && !probing {
+                self.blocks.push(block);
+                continue;
+            }
+            let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
+            let answer = match missing {
+                Some(reason) => Err(reason),
+                None => self.read(&block.request, socket, &mut tally).await,
+            };
+            if let Some(pieces) = self.split(&block, &answer, &mut tally, now) {
+                pieces.into_iter().rev().for_each(|piece| work.push_front(piece));
+                continue;
+            }
+            block.due = outlet.next_tick(block.request.every, now);
+            let samples = self.plan.samples(&block.request, &answer, outlet.clock.now());
+            outlet.samples(samples).await?;
+            if missing.is_none() && answer == Err(NoData::Timeout) {
+                timed_out = Some(block);
+            } else {
+                block.silence = block.silence.filter(|_| missing.is_some());
+                self.blocks.push(block);
+            }
+        }
+        self.close(timed_out, &tally, now);
+        if self.due <= now {
+            self.due = outlet.next_tick(self.plan.poll_every, now);
+        }
+        let discarded = socket.counters().discarded;
+        self.report(&tally, discarded, outlet).await
+    }
+
+    async fn read(
+        &mut self,
+        request: &Request,
+        socket: &mut Link,
+        tally: &mut Tally,
+    ) -> Result<Answer, NoData> {
+        use configs::profile::Table as Declared;
+        let table = match request.table {
+            Declared::Coil => Table::Coils,
+            Declared::DiscreteInput => Table::DiscreteInputs,
+            Declared::Holding => Table::HoldingRegisters,
+            Declared::Input => Table::InputRegisters,
+        };
+        let read =
+            Read { unit: self.plan.unit, table, address: request.address, count: request.count };
+        let answer = socket.read(read, self.plan.timeout).await;
+        let why = match answer {
+            Ok(answer) => {
+                tally.delivered += 1;
+                self.view.replies += 1;
+                tally.heard(answer.took);
+                return Ok(answer.data);
+            }
+            Err(why) => why,
+        };
+        let reason = match &why {
+            ReadError::Timeout(_) => {
+                self.view.timeouts += 1;
+                tally.gave_up = Some(NoData::Timeout);
+                NoData::Timeout
+            }
+            ReadError::Unreachable(_) => {
+                tally.gave_up = Some(NoData::Unreachable);
+                NoData::Unreachable
+            }
+            ReadError::Refused { code, took } => {
+                self.view.refusals += 1;
+                let reason = NoData::Refused(*code);
+                if NO_DEVICE.contains(code) {
+                    tally.gave_up = Some(reason);
+                } else {
+                    tally.refused += 1;
+                    tally.heard(*took);
+                }
+                reason
+            }
+            ReadError::Malformed(_) => NoData::Malformed,
+        };
+        tally.trouble = Some((reason, why.to_string()));
+        Err(reason)
+    }
+
+    /// The parts of a block that was refused, to be read in its place: first what lies between gaps, then halves, so
+    /// that one address that the device does not have costs its own point only. Kept until the device refuses
+    /// everything, which then is not the fault of a block.
+    fn split(
+        &self,
+        block: &Block,
+        answer: &Result<Answer, NoData>,
+        tally: &mut Tally,
+        now: Instant,
+    ) -> Option<Vec<Block>> {
+        let Err(NoData::Refused(code)) = answer else { return None };
+        let wanted = SPLIT_ON.contains(code) && tally.splits < SPLITS_PER_POLL;
+        if !wanted || now < self.split_from || tally.gave_up.is_some() {
+            return None;
+        }
+        let pieces = block.request.parts(&self.plan.items, self.plan.limits)?;
+        tally.splits += 1;
+        tracing::warn!(
+            device = %self.plan.address, table = ?block.request.table, address = block.request.address,
+            count = block.request.count, code, "block refused, reading it in {} parts", pieces.len()
+        );
+        let piece = |request| Block { request, ..block.clone() };
+        Some(pieces.into_iter().map(piece).collect())
+    }
+
+    /// Draws the conclusions from a poll: who is silent, and which blocks to ask for next time.
+    fn close(&mut self, timed_out: Option<Block>, tally: &Tally, now: Instant) {
+        let DevicePlan { poll_every, timeout, .. } = *self.plan;
+        let heard = tally.reply_time.is_some();
+        if heard && self.silence.take().is_some() {
+            self.blocks.iter_mut().for_each(|block| block.silence = None);
+        }
+        if let Some(mut block) = timed_out {
+            // Asked last next time, so that it cannot keep the others from their turn.
+            let missed = |earlier: Option<&Silence>| {
+                Silence::after(earlier, NoData::Timeout, poll_every, timeout)
+            };
+            block.silence = heard.then(|| missed(block.silence.as_ref()));
+            self.blocks.push(block);
+        }
+        match tally.gave_up {
+            // The link rests by itself when it cannot connect.
+            None | Some(NoData::Unreachable) => self.silence = None,
+            Some(_) if heard => {}
+            Some(reason) => {
+                let earlier = self.silence.as_ref();
+                self.silence = Some(Silence::after(earlier, reason, poll_every, timeout));
+            }
+        }
+        if tally.splits > 0 && tally.delivered == 0 && tally.refused > 0 {
+            self.blocks = planned(self.plan, self.due);
+            self.split_from = now + SPLIT_PAUSE;
+        }
+    }
+
+    async fn report(
+        &mut self,
+        tally: &Tally,
+        discarded: u64,
+        outlet: &Outlet,
+    ) -> Result<(), NobodyReceives> {
+        let milliseconds = tally.reply_time.map(|took| took.as_secs_f64() * 1e3);
+        let reply = match (milliseconds, &tally.trouble) {
+            (Some(milliseconds), _) => Some(Ok(Value::Number(milliseconds))),
+            (None, Some((reason, _))) => Some(Err(*reason)),
+            (None, None) => None,
+        };
+        // Nothing was due: nothing is known that was not known before.
+        let Some(value) = reply else { return Ok(()) };
+        let at = outlet.clock.now();
+        let sample = Sample { point: self.plan.reply_time, at, source_time: None, value };
+        outlet.samples(vec![sample]).await?;
+
+        let up = milliseconds.is_some();
+        let trouble = tally.trouble.as_ref().map(|(_, text)| text.clone());
+        let changed = self.view.up != up || self.view.trouble != trouble;
+        if self.view.up != up && self.view_sent.is_some() {
+            tracing::info!(device = %self.plan.address, up, ?trouble, "device");
+        }
+        self.view.up = up;
+        self.view.trouble = trouble;
+        self.view.reply_time_ms = milliseconds;
+        self.view.discarded = discarded;
+        if !changed && self.view_sent.is_some_and(|sent| sent.elapsed() < VIEW_EVERY) {
+            return Ok(());
+        }
+        self.view_sent = Some(Instant::now());
+        outlet.send(Batch::Link(self.view.clone())).await
+    }
+}
+
+impl Block {
+    /// Why it is not asked for now, if it rests.
+    fn rests(&self, now: Instant) -> Option<NoData> {
+        self.silence.as_ref().filter(|silence| silence.probe_at > now).map(|s| s.reason)
+    }
+}
+
+impl Tally {
+    fn heard(&mut self, took: Duration) {
+        self.reply_time = Some(self.reply_time.map_or(took, |slowest| slowest.max(took)));
+    }
+}
+
+fn planned(plan: &DevicePlan, due: Instant) -> Vec<Block> {
+    let block = |request: &Request| Block { request: request.clone(), due, silence: None };
+    plan.plan.requests.iter().map(block).collect()
+}
