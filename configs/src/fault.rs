@@ -25,8 +25,9 @@ pub struct Fault {
 impl Fault {
     /// Line and column of the start, from 1; the column counts characters.
     pub fn line_and_column(&self) -> (usize, usize) {
-        let before = &self.source.text[..self.span.start.min(self.source.text.len())];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let text = &self.source.text;
+        let before = text.get(..self.span.start).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
 }

@@ -2,7 +2,12 @@
 //! every fault a place and a remedy. Pure: the caller reads the disk.
 
 pub mod address;
+pub mod check;
 pub mod codec;
 pub mod fault;
+pub mod library;
 pub mod profile;
+pub mod secret;
 pub mod site;
+pub mod site_file;
+pub mod table;

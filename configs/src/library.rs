@@ -1,0 +1,70 @@
+//! The profiles and rule files by name: those that ship inside the program, overlaid with those the caller found beside
+//! the site file.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::fault::Source;
+
+/// A table of `(name, text)` of files under `configs/`. A new file is one more line here; a test compares with the disk.
+macro_rules! shipped {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../", $folder, "/", $name, ".toml")))),*]
+    };
+}
+
+const PROFILES: &[(&str, &str)] = shipped!("profiles":);
+
+const RULES: &[(&str, &str)] = shipped!("rules":);
+
+/// Profiles and rule files, each by its name: the file name without `.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Library {
+    profiles: BTreeMap<Arc<str>, Source>,
+    rules: BTreeMap<Arc<str>, Source>,
+}
+
+impl Library {
+    /// What ships inside the program.
+    pub fn shipped() -> Self {
+        let mut library = Self::default();
+        for (name, text) in PROFILES {
+            library.add_profile(name, source("profiles", name, text));
+        }
+        for (name, text) in RULES {
+            library.add_rules(name, source("rules", name, text));
+        }
+        library
+    }
+
+    /// Adds a profile, or puts it in the place of the shipped one with that name.
+    pub fn add_profile(&mut self, name: &str, source: Source) {
+        self.profiles.insert(name.into(), source);
+    }
+
+    /// Adds a rule file, or puts it in the place of the shipped one with that name.
+    pub fn add_rules(&mut self, name: &str, source: Source) {
+        self.rules.insert(name.into(), source);
+    }
+
+    pub fn profile(&self, name: &str) -> Option<&Source> {
+        self.profiles.get(name)
+    }
+
+    pub fn rules(&self, name: &str) -> Option<&Source> {
+        self.rules.get(name)
+    }
+
+    /// Names of all profiles, sorted.
+    pub fn profile_names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(AsRef::as_ref)
+    }
+
+    /// Names of all rule files, sorted.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.keys().map(AsRef::as_ref)
+    }
+}
+
+fn source(folder: &str, name: &str, text: &str) -> Source {
+    Source { name: format!("{folder}/{name}.toml").into(), text: text.into() }
+}

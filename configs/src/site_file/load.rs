@@ -1,0 +1,83 @@
+//! Profiles and rule files, read once each however many devices name them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rules::rule::RuleSpec;
+
+use crate::{
+    fault::{Fault, Source},
+    library::Library,
+    profile::Profile,
+    table::{At, Faults, nearest},
+};
+
+/// The profiles of one site file.
+pub(super) struct Profiles<'a> {
+    library: &'a Library,
+    faults: &'a Faults<'a>,
+    /// `None`: it has faults, which were reported when it was first named.
+    read: HashMap<&'a str, Option<Arc<Profile>>>,
+}
+
+impl<'a> Profiles<'a> {
+    pub(super) fn new(library: &'a Library, faults: &'a Faults<'a>) -> Self {
+        Self { library, faults, read: HashMap::new() }
+    }
+
+    /// The profile of that name; `None` after a fault was reported.
+    pub(super) fn get(&mut self, name: &At<&'a str>) -> Option<Arc<Profile>> {
+        if let Some(known) = self.read.get(name.value) {
+            return known.clone();
+        }
+        let Some(source) = self.library.profile(name.value) else {
+            self.unknown(name);
+            return None;
+        };
+        let profile = match read_profile(source) {
+            Ok(profile) => Some(Arc::new(profile)),
+            Err(faults) => {
+                self.faults.extend(faults);
+                None
+            }
+        };
+        self.read.insert(name.value, profile.clone());
+        profile
+    }
+
+    fn unknown(&self, name: &At<&str>) {
+        let remedy = match nearest(name.value, self.library.profile_names()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => {
+                format!("put the profile beside the site file as profiles/{}.toml", name.value)
+            }
+        };
+        self.faults.add(name.span.clone(), format!("unknown profile \"{}\"", name.value), remedy);
+    }
+}
+
+/// The rules of these files. Rule ids are unique over all of them.
+pub(super) fn rules(names: &[Arc<str>], library: &Library, faults: &Faults<'_>) -> Vec<RuleSpec> {
+    let mut rules: Vec<RuleSpec> = Vec::new();
+    for source in names.iter().filter_map(|name| library.rules(name)) {
+        match read_rules(source) {
+            Ok(read) => rules.extend(read),
+            Err(found) => faults.extend(found),
+        }
+    }
+    rules
+}
+
+/// No profile ships yet, and none can be read.
+fn read_profile(source: &Source) -> Result<Profile, Vec<Fault>> {
+    Err(vec![not_yet(source, "profiles cannot be read yet")])
+}
+
+/// No rule file ships yet, and none can be read.
+fn read_rules(source: &Source) -> Result<Vec<RuleSpec>, Vec<Fault>> {
+    Err(vec![not_yet(source, "rule files cannot be read yet")])
+}
+
+fn not_yet(source: &Source, message: &str) -> Fault {
+    let remedy = "name none of them".to_owned();
+    Fault { source: source.clone(), span: 0..0, message: message.to_owned(), remedy }
+}
