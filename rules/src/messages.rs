@@ -58,6 +58,15 @@ pub struct Update {
     pub changes: Vec<Change>,
 }
 
+/// What a client receives after its first snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feed {
+    Update(Update),
+    /// The client fell behind: it begins anew.
+    Snapshot(Box<Snapshot>),
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {

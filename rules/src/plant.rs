@@ -29,6 +29,18 @@ impl PointId {
     }
 }
 
+impl From<AssetId> for usize {
+    fn from(id: AssetId) -> Self {
+        id.index()
+    }
+}
+
+impl From<PointId> for usize {
+    fn from(id: PointId) -> Self {
+        id.index()
+    }
+}
+
 /// What an asset is. The plural is the name of the set in a rule: `for = "rack in racks"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -64,6 +64,8 @@ pub enum NoData {
     BadPayload,
     /// The value does not fit what is known about the plant, for example zero volt at 43 A.
     Implausible,
+    /// The value is a text, and good as such; a rule or metric asked for a number.
+    NotANumber,
     /// An input of this metric is missing.
     InputMissing,
     /// Fewer members have a value than the aggregate demands.
@@ -107,6 +109,7 @@ impl fmt::Display for NoData {
             Self::BadQuality => "source says bad quality",
             Self::BadPayload => "payload not understood",
             Self::Implausible => "contradicts other readings",
+            Self::NotANumber => "a text, not a number",
             Self::InputMissing => "an input is missing",
             Self::LowCoverage => "too few members have a value",
             Self::Undefined(why) => return why.fmt(f),
@@ -181,7 +184,7 @@ impl Reading {
 
     pub fn number(&self) -> Result<f64, NoData> {
         match &self.value {
-            Ok(value) => value.as_number().ok_or(NoData::Malformed),
+            Ok(value) => value.as_number().ok_or(NoData::NotANumber),
             Err(reason) => Err(*reason),
         }
     }
