@@ -1,1 +1,16 @@
-//! coldwatch
+//! Pretends: a liquid-cooled hall that is not there, served over real Modbus TCP.
+//!
+//! A [`scenario::Scenario`] says how the hall is used and what befalls it. [`hall::Hall`] is the physics: seeded, stepped,
+//! with its own integral of every energy, so that what a gateway computes can be compared with what is true.
+
+pub mod coolant_loop;
+pub mod electrical;
+pub mod facility;
+pub mod hall;
+pub mod heat;
+pub mod hydraulics;
+pub mod load;
+pub mod register;
+pub mod scenario;
+pub mod two_phase;
+pub mod weather;

@@ -1,0 +1,5 @@
+//! The simulator as others use it.
+
+mod hall;
+mod scenario;
+mod small_hall;
