@@ -16,12 +16,21 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod alarm;
+pub mod calc;
 pub mod coolant;
+pub mod density;
+pub mod electrical;
+pub mod exchanger;
+pub mod heat;
 pub mod ledger;
+pub mod measures;
 pub mod messages;
 pub mod meters;
 pub mod plant;
+pub mod psychrometrics;
+pub mod pump;
 pub mod quantity;
+pub mod ratio;
 pub mod register;
 pub mod rule;
 pub mod time;

@@ -92,6 +92,10 @@ pub enum Undefined {
     NotMetered,
     /// A parent and its child would both be counted.
     DoubleCounting,
+    /// A cold stream warmer than the hot one it should cool.
+    TemperatureCross,
+    /// An input, or the result, lies outside the range for which the formula holds.
+    OutsideFormula,
 }
 
 impl fmt::Display for NoData {
@@ -120,8 +124,8 @@ impl fmt::Display for NoData {
 impl fmt::Display for Undefined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ItPowerZero => "IT power is zero",
-            Self::FacilityBelowIt => "facility power below IT power: boundary or meter error",
+            Self::ItPowerZero => "IT load is zero",
+            Self::FacilityBelowIt => "facility below IT: boundary or meter error",
             Self::NoFlow => "no coolant flow",
             Self::NoLoad => "no load",
             Self::ReversedSensors => "return colder than supply: sensors reversed",
@@ -129,6 +133,8 @@ impl fmt::Display for Undefined {
             Self::TwoPhase => "two-phase loop: heat only from its primary side",
             Self::NotMetered => "not metered",
             Self::DoubleCounting => "a meter and its ancestor would both be counted",
+            Self::TemperatureCross => "temperature cross in the heat exchanger",
+            Self::OutsideFormula => "outside the range of the formula",
         })
     }
 }

@@ -1,0 +1,175 @@
+//! Energies and their ratios.
+
+use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output};
+use crate::{
+    measures::{KilowattHours, Measure, Ratio},
+    plant::{Carrier, Category},
+    ratio::{Energies, EnergyRatio, Period, Title, Weights},
+    value::Undefined,
+};
+
+const ENERGIES: Kind = Kind::Quantities(KilowattHours::UNIT);
+
+const FACILITY: Input = Input::optional(
+    "edc-kwh",
+    ENERGIES,
+    "energy of the data centre; several values are added up, such as those of months",
+);
+const IT: Input = Input::required("eit-kwh", ENERGIES, "energy of the IT equipment, likewise");
+const ELECTRICITY: Input =
+    Input::optional("electricity-kwh", ENERGIES, "in place of --edc-kwh, by carrier");
+const CHILLED_WATER: Input =
+    Input::optional("chilled-water-kwh", ENERGIES, "district chilled water");
+const NATURAL_GAS: Input = Input::optional("natural-gas-kwh", ENERGIES, "natural gas");
+const FUEL_OIL: Input = Input::optional("fuel-oil-kwh", ENERGIES, "fuel oil");
+const HEAT: Input = Input::optional("heat-kwh", ENERGIES, "district hot water or steam");
+const WEIGHTS: Input = Input::with_default(
+    "weights",
+    Kind::Choice(&["none", "tgg"]),
+    "none",
+    "how carriers count: as delivered, or by the factors of The Green Grid",
+);
+const CATEGORY: Input = Input::optional(
+    "category",
+    Kind::Choice(&["1", "2", "3"]),
+    "where IT energy is metered: 1 UPS output, 2 PDU output, 3 IT input",
+);
+const PERIOD: Input =
+    Input::optional("period", Kind::Period, "first and last day, at most 12 months");
+const OVERHEAD: Input =
+    Input::required("overhead-kwh", ENERGIES, "energy of the named part without its IT equipment");
+const BOUNDARY: Input = Input::required("boundary", Kind::Text, "name of the part");
+
+const ENERGY_RATIO: Output = Output::of::<Ratio>("energy_ratio");
+const FACILITY_ENERGY: Output = Output::of::<KilowattHours>("facility_energy");
+const IT_ENERGY: Output = Output::of::<KilowattHours>("it_energy");
+
+pub(super) const FORMULAS: &[Formula] = &[
+    Formula {
+        name: "pue",
+        help: "facility over IT energy; it gets its standard name with --category and --period only",
+        example: "--edc-kwh 10000000 --eit-kwh 8000000 --category 2 --period 2025-01-01:2025-12-31",
+        inputs: &[
+            FACILITY,
+            IT,
+            ELECTRICITY,
+            CHILLED_WATER,
+            NATURAL_GAS,
+            FUEL_OIL,
+            HEAT,
+            WEIGHTS,
+            CATEGORY,
+            PERIOD,
+        ],
+        outputs: &[ENERGY_RATIO, FACILITY_ENERGY, IT_ENERGY],
+        evaluate: energy_ratio,
+    },
+    Formula {
+        name: "partial-pue",
+        help: "the same ratio for a named part of the data centre; comparable with no other",
+        example: "--boundary \"loop A\" --overhead-kwh 18,12 --eit-kwh 1000",
+        inputs: &[OVERHEAD, IT, BOUNDARY, CATEGORY, PERIOD],
+        outputs: &[ENERGY_RATIO],
+        evaluate: partial_energy_ratio,
+    },
+];
+
+fn energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let weights = match given.choice(&WEIGHTS)? {
+        Some("tgg") => Weights::GreenGrid,
+        _ => Weights::None,
+    };
+    let facility = facility_energy(given, weights)?;
+    let it = sum(given, &IT)?.ok_or(ArgumentError::Missing { input: IT.name, help: IT.help })?;
+    let title = title(given, None)?.map(|title| match weights {
+        Weights::None => title,
+        Weights::GreenGrid => format!("{title} [weights tgg]"),
+    });
+    let facility = facility.and_then(|kwh| Ok(KilowattHours::new(kwh)?));
+    let it = KilowattHours::new(it).map_err(Undefined::from);
+    Ok(vec![titled(title, ratio(facility, it)), FACILITY_ENERGY.is(facility), IT_ENERGY.is(it)])
+}
+
+fn partial_energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let missing = |input: Input| ArgumentError::Missing { input: input.name, help: input.help };
+    let overhead = sum(given, &OVERHEAD)?.ok_or_else(|| missing(OVERHEAD))?;
+    let it = sum(given, &IT)?.ok_or_else(|| missing(IT))?;
+    let boundary = given.text(&BOUNDARY).ok_or_else(|| missing(BOUNDARY))?;
+    let title = title(given, Some(boundary.to_owned()))?;
+    let facility = KilowattHours::new(overhead + it).map_err(Undefined::from);
+    let it = KilowattHours::new(it).map_err(Undefined::from);
+    Ok(vec![titled(title, ratio(facility, it))])
+}
+
+fn ratio(
+    facility: Result<KilowattHours, Undefined>,
+    it: Result<KilowattHours, Undefined>,
+) -> Result<f64, Undefined> {
+    Energies { facility: facility?, it: it? }.energy_ratio().map(EnergyRatio::get)
+}
+
+fn titled(title: Option<String>, ratio: Result<f64, Undefined>) -> Answer {
+    let name = title.map_or_else(|| ENERGY_RATIO.name.into(), Into::into);
+    ENERGY_RATIO.renamed(name, ratio)
+}
+
+/// The sum over carriers with their weights, or the one total.
+fn facility_energy(
+    given: &Arguments,
+    weights: Weights,
+) -> Result<Result<f64, Undefined>, ArgumentError> {
+    let by_carrier = [
+        (&ELECTRICITY, Carrier::Electricity),
+        (&CHILLED_WATER, Carrier::ChilledWater),
+        (&NATURAL_GAS, Carrier::NaturalGas),
+        (&FUEL_OIL, Carrier::FuelOil),
+        (&HEAT, Carrier::Heat),
+    ];
+    let (mut total, mut any) = (Ok(0.0), false);
+    for (input, carrier) in by_carrier {
+        if let Some(energy) = sum(given, input)? {
+            any = true;
+            total = total.and_then(|total: f64| Ok(total + weights.of(carrier)? * energy));
+        }
+    }
+    match (sum(given, &FACILITY)?, any) {
+        (Some(_), true) => {
+            Err(ArgumentError::Conflict("--edc-kwh is the total: it excludes carriers".to_owned()))
+        }
+        (Some(_), false) if weights == Weights::GreenGrid => Err(ArgumentError::Conflict(
+            "--weights needs the energy by carrier, not --edc-kwh".to_owned(),
+        )),
+        (Some(total), false) => Ok(Ok(total)),
+        (None, true) => Ok(total),
+        (None, false) => Err(ArgumentError::Missing { input: FACILITY.name, help: FACILITY.help }),
+    }
+}
+
+/// Energies add up; a negative one is a mistake, not a credit.
+fn sum(given: &Arguments, input: &Input) -> Result<Option<f64>, ArgumentError> {
+    let Some(text) = given.text(input) else { return Ok(None) };
+    let energies: Vec<KilowattHours> = given.quantities(input)?;
+    if energies.iter().any(|energy| energy.get() < 0.0) {
+        return Err(input.wrong(text, "energy is not negative"));
+    }
+    Ok(Some(energies.iter().map(|energy| energy.get()).sum()))
+}
+
+/// The name that the standard gives the ratio, once everything that belongs to it is there.
+fn title(given: &Arguments, boundary: Option<String>) -> Result<Option<String>, ArgumentError> {
+    let category = given.choice(&CATEGORY)?.map(|word| match word {
+        "1" => Category::One,
+        "2" => Category::Two,
+        _ => Category::Three,
+    });
+    let period: Option<Period> = given.parsed(&PERIOD)?;
+    match (category, period) {
+        (None, None) => Ok(None),
+        (Some(category), Some(period)) => {
+            Ok(Some(Title { category, period, boundary }.to_string()))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            Err(ArgumentError::Conflict("--category and --period go together".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Facility over IT: of powers at one moment, and of energies over a period. Two types, because only the second may
+//! carry the name that ISO/IEC 30134-2 gives it, and that only together with category and period.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{Months, NaiveDate};
+use thiserror::Error;
+
+use crate::{
+    measures::{KilowattHours, Kilowatts},
+    plant::{Carrier, Category},
+    value::Undefined,
+};
+
+/// Powers of one moment, over the same boundary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    pub facility: Kilowatts,
+    pub it: Kilowatts,
+}
+
+/// Facility power over IT power at one moment, never below 1. It is no energy ratio and never reported as one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct PowerRatio(f64);
+
+impl PowerRatio {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Load {
+    pub fn power_ratio(self) -> Result<PowerRatio, Undefined> {
+        quotient(self.facility.get(), self.it.get()).map(PowerRatio)
+    }
+}
+
+/// Energies of one and the same period, over the same boundary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Energies {
+    pub facility: KilowattHours,
+    pub it: KilowattHours,
+}
+
+/// Facility energy over IT energy (`E_DC` / `E_IT`) of one period, never below 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct EnergyRatio(f64);
+
+impl EnergyRatio {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Energies {
+    /// Of sums, never a mean of ratios.
+    pub fn energy_ratio(self) -> Result<EnergyRatio, Undefined> {
+        quotient(self.facility.get(), self.it.get()).map(EnergyRatio)
+    }
+}
+
+fn quotient(facility: f64, it: f64) -> Result<f64, Undefined> {
+    if it <= 0.0 {
+        return Err(Undefined::ItPowerZero);
+    }
+    if facility < it {
+        return Err(Undefined::FacilityBelowIt);
+    }
+    let ratio = facility / it;
+    if ratio.is_finite() { Ok(ratio) } else { Err(Undefined::OutsideFormula) }
+}
+
+/// How energy carriers count towards facility energy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// Every kWh as delivered: ISO/IEC 30134-2, EN 50600-4-2, EU 2024/1364.
+    #[default]
+    None,
+    /// Source energy relative to electricity, as harmonised by The Green Grid.
+    GreenGrid,
+}
+
+impl Weights {
+    /// The factor of one kWh of a carrier.
+    pub fn of(self, carrier: Carrier) -> Result<f64, Undefined> {
+        match (self, carrier) {
+            (_, Carrier::Water) => Err(Undefined::NotMetered),
+            (Self::None, _) | (Self::GreenGrid, Carrier::Electricity) => Ok(1.0),
+            (Self::GreenGrid, Carrier::NaturalGas | Carrier::FuelOil) => Ok(0.35),
+            (Self::GreenGrid, Carrier::ChilledWater | Carrier::Heat) => Ok(0.4),
+        }
+    }
+}
+
+/// Whole days of the site's calendar, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    first: NaiveDate,
+    last: NaiveDate,
+}
+
+/// Why a text or a pair of dates is no reporting period.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PeriodError {
+    #[error("\"{0}\" is no period: expected first and last day, such as 2025-01-01:2025-12-31")]
+    NotAPeriod(String),
+    #[error("the period ends on {last}, before it begins on {first}")]
+    Backwards { first: NaiveDate, last: NaiveDate },
+    #[error("the period is longer than 12 months")]
+    TooLong,
+}
+
+impl Period {
+    /// From the first to the last day, at most 12 calendar months.
+    pub fn new(first: NaiveDate, last: NaiveDate) -> Result<Self, PeriodError> {
+        if last < first {
+            return Err(PeriodError::Backwards { first, last });
+        }
+        let period = Self { first, last };
+        match period.year_end() {
+            Some(year_end) if last <= year_end => Ok(period),
+            _ => Err(PeriodError::TooLong),
+        }
+    }
+
+    /// Whether it is exactly the 12 months that an annual figure needs.
+    pub fn is_annual(self) -> bool {
+        self.year_end() == Some(self.last)
+    }
+
+    /// The last day of the 12 months that begin with the first day.
+    fn year_end(self) -> Option<NaiveDate> {
+        self.first.checked_add_months(Months::new(12))?.pred_opt()
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let wrong = || PeriodError::NotAPeriod(text.to_owned());
+        let (first, last) = text.split_once(':').ok_or_else(wrong)?;
+        let day = |text: &str| text.trim().parse::<NaiveDate>().map_err(|_| wrong());
+        Self::new(day(first)?, day(last)?)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.first, self.last)
+    }
+}
+
+/// What an energy ratio may be called. Without all of this it is an energy ratio and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Title {
+    pub category: Category,
+    pub period: Period,
+    /// Named when the ratio is over a part of the data centre only; such a ratio compares with no other.
+    pub boundary: Option<String>,
+}
+
+impl fmt::Display for Title {
+    /// `PUE2 (2025-01-01:2025-12-31)`, `iPUE2 (2025-03-01:2025-03-31)`, `pPUE2[loop A] (…)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let category = match self.category {
+            Category::One => 1,
+            Category::Two => 2,
+            Category::Three => 3,
+        };
+        match &self.boundary {
+            Some(boundary) => write!(f, "pPUE{category}[{boundary}] ({})", self.period),
+            None if self.period.is_annual() => write!(f, "PUE{category} ({})", self.period),
+            None => write!(f, "iPUE{category} ({})", self.period),
+        }
+    }
+}
