@@ -7,6 +7,7 @@ pub mod codec;
 pub mod fault;
 pub mod library;
 pub mod profile;
+pub mod profile_file;
 pub mod secret;
 pub mod site;
 pub mod site_file;

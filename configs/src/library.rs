@@ -12,7 +12,18 @@ macro_rules! shipped {
     };
 }
 
-const PROFILES: &[(&str, &str)] = shipped!("profiles":);
+const PROFILES: &[(&str, &str)] = shipped!("profiles":
+    "dsx-exchange",
+    "generic-cabinet",
+    "generic-cdu",
+    "generic-meter",
+    "generic-pdu",
+    "generic-rack",
+    "generic-room-sensor",
+    "generic-ups",
+    "generic-weather",
+    "orv3-rpu",
+);
 
 const RULES: &[(&str, &str)] = shipped!("rules":);
 

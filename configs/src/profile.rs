@@ -1,6 +1,6 @@
 //! A device's map as a file: what its registers or topics mean. A vendor is a file.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use rules::{
     plant::{AssetKind, PointKind, StateLabel},
@@ -107,7 +107,8 @@ pub struct MetadataContract {
     pub rules: Vec<MetadataPoint>,
 }
 
-/// Which metadata makes which quantity of the named asset.
+/// Which metadata makes which quantity of the named asset. The first one that matches counts, so that a narrower one
+/// stands before a wider one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataPoint {
     pub object_type: String,
@@ -116,19 +117,79 @@ pub struct MetadataPoint {
     pub process_area: Vec<String>,
     /// Further metadata members that must have these values, for example `phase = "A"`.
     pub members: Vec<(String, String)>,
+    /// The last levels of the tag path, where the metadata of two points is the same: `pump1/speed/value`. Empty: any.
+    pub tag_path_end: String,
     pub is_setpoint: bool,
     /// Every asset of this kind that the device reports on has the point.
     pub asset_kind: AssetKind,
     pub quantity: Arc<str>,
     pub unit: Unit,
     pub kind: PointKind,
+    pub states: Vec<StateLabel>,
 }
 
 /// One point that a profile offers, whatever its protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered<'a> {
+    /// Every asset of this kind has the point; `None`: the one asset that the device reports on.
+    pub asset_kind: Option<AssetKind>,
     pub quantity: &'a Arc<str>,
     pub unit: &'a Unit,
     pub kind: PointKind,
     pub states: &'a [StateLabel],
+}
+
+impl Profile {
+    /// Every point that the profile offers, each once, in the order of the file.
+    pub fn offered(&self) -> Vec<Offered<'_>> {
+        let mut offered: Vec<Offered<'_>> = match &self.map {
+            Map::Modbus(map) => map.points.iter().map(ModbusPoint::offered).collect(),
+            Map::Mqtt(map) => match &map.contract {
+                Contract::Topics(topics) => topics.iter().map(TopicPoint::offered).collect(),
+                Contract::Metadata(contract) => {
+                    contract.rules.iter().map(MetadataPoint::offered).collect()
+                }
+            },
+        };
+        // Several topics or metadata rules may lead to one point.
+        let mut seen = HashSet::new();
+        offered.retain(|point| seen.insert((point.asset_kind, point.quantity)));
+        offered
+    }
+}
+
+impl ModbusPoint {
+    fn offered(&self) -> Offered<'_> {
+        Offered {
+            asset_kind: None,
+            quantity: &self.quantity,
+            unit: &self.unit,
+            kind: self.kind,
+            states: &self.states,
+        }
+    }
+}
+
+impl TopicPoint {
+    fn offered(&self) -> Offered<'_> {
+        Offered {
+            asset_kind: Some(self.asset_kind),
+            quantity: &self.quantity,
+            unit: &self.unit,
+            kind: self.kind,
+            states: &self.states,
+        }
+    }
+}
+
+impl MetadataPoint {
+    fn offered(&self) -> Offered<'_> {
+        Offered {
+            asset_kind: Some(self.asset_kind),
+            quantity: &self.quantity,
+            unit: &self.unit,
+            kind: self.kind,
+            states: &self.states,
+        }
+    }
 }

@@ -259,7 +259,7 @@ fn mappings(map: &MqttMap) -> Vec<Mapping<'_>> {
                 quantity: &point.quantity,
                 unit: &point.unit,
                 kind: point.kind,
-                states: &[],
+                states: &point.states,
             })
             .collect(),
     }

@@ -8,6 +8,7 @@ use crate::{
     fault::{Fault, Source},
     library::Library,
     profile::Profile,
+    profile_file,
     table::{At, Faults, nearest},
 };
 
@@ -33,7 +34,7 @@ impl<'a> Profiles<'a> {
             self.unknown(name);
             return None;
         };
-        let profile = match read_profile(source) {
+        let profile = match profile_file::read(source) {
             Ok(profile) => Some(Arc::new(profile)),
             Err(faults) => {
                 self.faults.extend(faults);
@@ -65,11 +66,6 @@ pub(super) fn rules(names: &[Arc<str>], library: &Library, faults: &Faults<'_>) 
         }
     }
     rules
-}
-
-/// No profile ships yet, and none can be read.
-fn read_profile(source: &Source) -> Result<Profile, Vec<Fault>> {
-    Err(vec![not_yet(source, "profiles cannot be read yet")])
 }
 
 /// No rule file ships yet, and none can be read.

@@ -1,0 +1,147 @@
+//! What a point means, whatever the protocol: quantity, unit, kind, states.
+
+use rules::{
+    plant::{PointKind, StateLabel},
+    quantity::canonical_unit,
+    units::Unit,
+};
+
+use crate::table::{At, Table};
+
+const KINDS: &[(&str, PointKind)] = &[
+    ("gauge", PointKind::Gauge),
+    ("counter", PointKind::Counter),
+    ("state", PointKind::State),
+    ("text", PointKind::Text),
+];
+
+const STATES_EXAMPLE: &str = "{ 0 = \"NoLeak\", 1 = \"Leak\" }";
+
+pub(super) struct Meaning {
+    pub(super) unit: Unit,
+    pub(super) kind: PointKind,
+    pub(super) states: Vec<StateLabel>,
+}
+
+/// Reads `kind`, `unit` and `states`. `natural` is the kind where neither `kind` nor `states` says otherwise.
+pub(super) fn read(
+    table: &Table<'_>,
+    quantity: Option<&str>,
+    natural: PointKind,
+) -> Option<Meaning> {
+    let states = states(table);
+    let natural = if table.has("states") { PointKind::State } else { natural };
+    let kind = if table.has("kind") { table.choice("kind", KINDS) } else { Some(natural) };
+    let unit = match kind {
+        Some(PointKind::Gauge | PointKind::Counter) => number_unit(table, quantity),
+        Some(PointKind::State | PointKind::Text) => no_unit(table, quantity),
+        None => {
+            table.text("unit", "kW");
+            None
+        }
+    };
+    if kind.is_some_and(|kind| kind != PointKind::State) && table.has("states") {
+        table.fault(
+            table.place("states"),
+            "only a state has \"states\"",
+            "write kind = \"state\", or leave \"states\" out",
+        );
+    }
+    Some(Meaning { unit: unit?, kind: kind?, states: states? })
+}
+
+/// A quantity as written, which may still hold placeholders.
+pub(super) fn quantity<'a>(table: &Table<'a>) -> Option<At<&'a str>> {
+    table.required_text("quantity", "tcs.supply_temperature")
+}
+
+/// True for dotted words of lower-case letters, digits and `_`, each beginning with a letter.
+pub(super) fn is_quantity(text: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    text.len() <= 120 && text.split('.').all(is_word)
+}
+
+/// Reports a quantity that is not a path of words.
+pub(super) fn check_quantity(
+    table: &Table<'_>,
+    quantity: &str,
+    span: std::ops::Range<usize>,
+) -> bool {
+    let good = is_quantity(quantity);
+    if !good {
+        table.fault(
+            span,
+            format!("\"{quantity}\" is no quantity"),
+            "use lower-case words joined by dots, such as \"tcs.supply_temperature\" or \"pump_1.speed\"",
+        );
+    }
+    good
+}
+
+fn number_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
+    let text = table.required_text("unit", "kW")?;
+    let unit = match Unit::parse(text.value) {
+        Ok(unit) => unit,
+        Err(error) => {
+            table.fault(
+                text.span,
+                error.to_string(),
+                "write the unit that the device sends, such as °C, K, kPa, L/min, W, kWh, A, V, %, rpm; a bare number is \"1\"",
+            );
+            return None;
+        }
+    };
+    let kept = quantity.and_then(canonical_unit);
+    if let Some(kept) = kept.filter(|kept| kept.dimension() != unit.dimension()) {
+        let quantity = quantity.unwrap_or_default();
+        table.fault(
+            text.span,
+            format!("\"{quantity}\" is kept in {kept}, and {unit} cannot be turned into it"),
+            format!(
+                "give a unit of the same kind as {kept}, or give the quantity another last word"
+            ),
+        );
+        return None;
+    }
+    Some(unit)
+}
+
+fn no_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
+    if let Some(unit) = table.text("unit", "kW") {
+        table.fault(unit.span, "a state or a text has no unit", "leave \"unit\" out");
+        return None;
+    }
+    if let (Some(quantity), Some(kept)) = (quantity, quantity.and_then(canonical_unit)) {
+        table.fault(
+            table.place("quantity"),
+            format!("\"{quantity}\" is a number in {kept}, not a state or a text"),
+            "end the name with another word, for example \"valve.state\"",
+        );
+        return None;
+    }
+    Some(Unit::none())
+}
+
+fn states(table: &Table<'_>) -> Option<Vec<StateLabel>> {
+    let (mut labels, mut sound) = (Vec::new(), true);
+    for (code, text) in table.entries("states", STATES_EXAMPLE) {
+        match (code.value.parse::<u32>(), text.get_ref().as_str()) {
+            (Ok(code), Some(text)) if !text.trim().is_empty() => {
+                labels.push(StateLabel { code, text: text.to_owned() });
+            }
+            _ => {
+                sound = false;
+                table.fault(
+                    code.span.start..text.span().end,
+                    "a state is a whole number and a name",
+                    format!("write it like this: states = {STATES_EXAMPLE}"),
+                );
+            }
+        }
+    }
+    labels.sort_by_key(|label| label.code);
+    sound.then_some(labels)
+}
