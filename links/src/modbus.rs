@@ -4,8 +4,11 @@
 //! foreign or misshapen answer is never a value.
 
 mod frames;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     sync::{
@@ -16,7 +19,11 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
 use tokio_modbus::{
     Request, Response, Slave,
     client::{Client, Context},
@@ -113,15 +120,19 @@ impl Session {
             })?
             .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
             .map_err(|why| ReadError::Unreachable(why.to_string()))?;
+        Ok(Self::over(socket))
+    }
+
+    fn over(transport: impl AsyncRead + AsyncWrite + Debug + Send + Unpin + 'static) -> Self {
         let discarded = Arc::new(AtomicU64::new(0));
-        let frames = MatchingFrames::new(socket, Arc::clone(&discarded));
-        Ok(Self {
+        let frames = MatchingFrames::new(transport, Arc::clone(&discarded));
+        Self {
             context: tokio_modbus::client::tcp::attach(frames),
             discarded,
             timeouts_in_a_row: 0,
             proven: false,
             broken: false,
-        })
+        }
     }
 
     async fn read(&mut self, read: Read, timeout: Duration) -> Result<Reply, ReadError> {

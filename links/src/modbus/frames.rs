@@ -93,9 +93,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MatchingFrames<T> {
         Poll::Ready(self.sort_frames().map_err(io::Error::from))
     }
 
+    /// Goes up to the answer. What follows that is looked at before the next request.
     fn sort_frames(&mut self) -> Result<(), Broken> {
-        while let Some(&[id_high, id_low, protocol_high, protocol_low, length_high, length_low]) =
-            self.incoming.first_chunk::<PREFIX_BYTES>()
+        while self.answer.is_empty()
+            && let Some(&[id_high, id_low, protocol_high, protocol_low, length_high, length_low]) =
+                self.incoming.first_chunk::<PREFIX_BYTES>()
         {
             let length = usize::from(u16::from_be_bytes([length_high, length_low]));
             if [protocol_high, protocol_low] != [0, 0] || !(SHORTEST..=LONGEST).contains(&length) {
@@ -124,6 +126,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MatchingFrames<T> {
     fn forget_earlier_answers(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.awaited = None;
         self.answer.clear();
+        self.sort_frames()?;
         while let Poll::Ready(received) = self.poll_receive(cx) {
             received?;
         }
