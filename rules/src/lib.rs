@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod measures;
 pub mod messages;
 pub mod meters;
+pub mod metrics;
 pub mod plant;
 pub mod psychrometrics;
 pub mod pump;

@@ -441,6 +441,10 @@ impl Plant {
         id
     }
 
+    pub fn point_ids(&self) -> impl Iterator<Item = PointId> + use<> {
+        (0..u32::try_from(self.points.len()).unwrap_or(u32::MAX)).map(PointId)
+    }
+
     pub fn find_asset(&self, name: &str) -> Option<AssetId> {
         self.asset_by_name.get(name).copied()
     }
