@@ -16,12 +16,14 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod alarm;
+pub mod alarm_set;
 pub mod calc;
 pub mod coolant;
 pub mod density;
 pub mod electrical;
 pub mod exchanger;
 pub mod heat;
+pub mod language;
 pub mod ledger;
 pub mod measures;
 pub mod messages;

@@ -31,11 +31,11 @@ impl Dimension {
     #[must_use]
     pub fn combine(self, other: Self, sign: i8) -> Self {
         Self {
-            kilogram: self.kilogram + sign * other.kilogram,
-            metre: self.metre + sign * other.metre,
-            second: self.second + sign * other.second,
-            ampere: self.ampere + sign * other.ampere,
-            kelvin: self.kelvin + sign * other.kelvin,
+            kilogram: self.kilogram.saturating_add(sign.saturating_mul(other.kilogram)),
+            metre: self.metre.saturating_add(sign.saturating_mul(other.metre)),
+            second: self.second.saturating_add(sign.saturating_mul(other.second)),
+            ampere: self.ampere.saturating_add(sign.saturating_mul(other.ampere)),
+            kelvin: self.kelvin.saturating_add(sign.saturating_mul(other.kelvin)),
             absolute: false,
         }
     }
@@ -89,7 +89,8 @@ impl Unit {
             }
             sign = if part.ends_with('/') { -1 } else { 1 };
         }
-        if text_trimmed.ends_with(['/', '*', '·']) || text_trimmed.is_empty() {
+        let ends_early = text_trimmed.ends_with(['/', '*', '·']) || text_trimmed.is_empty();
+        if ends_early || !scale.is_normal() {
             return Err(unknown());
         }
         Ok(Self { symbol: text_trimmed.into(), dimension, scale, offset: 0.0 })
@@ -98,6 +99,58 @@ impl Unit {
     /// The unit of a bare number.
     pub fn none() -> Self {
         Self { symbol: "1".into(), dimension: Dimension::NONE, scale: 1.0, offset: 0.0 }
+    }
+
+    /// The unit of a difference of two values in this unit: kelvin for an absolute temperature, else itself.
+    #[must_use]
+    pub fn difference(&self) -> Self {
+        if !self.dimension.absolute {
+            return self.clone();
+        }
+        // A Fahrenheit degree has no unit name of its own; it stays a scaled kelvin.
+        let symbol = if self.scale.to_bits() == 1.0_f64.to_bits() { "K" } else { "Δ°F" };
+        let dimension = Dimension { absolute: false, ..self.dimension };
+        Self { symbol: symbol.into(), dimension, scale: self.scale, offset: 0.0 }
+    }
+
+    /// The unit of a product, or of a quotient when `sign` is −1. Not for absolute temperatures.
+    #[must_use]
+    pub fn combine(&self, other: &Self, sign: i8) -> Self {
+        let (mark, scale) = if sign < 0 {
+            ('/', self.scale / other.scale)
+        } else {
+            ('·', self.scale * other.scale)
+        };
+        let dimension = self.dimension.combine(other.dimension, sign);
+        let symbol = match (self.is_bare(), other.is_bare()) {
+            _ if dimension == Dimension::NONE && is_close(scale, 1.0) => "1".into(),
+            (_, true) => Arc::clone(&self.symbol),
+            (true, false) if sign > 0 => Arc::clone(&other.symbol),
+            (false | true, false) if other.symbol.contains(['/', '·']) => {
+                format!("{}{mark}({})", self.symbol, other.symbol).into()
+            }
+            (false | true, false) => format!("{}{mark}{}", self.symbol, other.symbol).into(),
+        };
+        Self { symbol, dimension, scale, offset: 0.0 }
+    }
+
+    /// True for the unit of a bare number, which is left out where it is shown.
+    pub fn is_bare(&self) -> bool {
+        &*self.symbol == "1"
+    }
+
+    /// Factor and summand that turn a value in this unit into one in `to`; `None` where nothing changes.
+    pub fn conversion(&self, to: &Self) -> Result<Option<(f64, f64)>, UnitError> {
+        if self.dimension != to.dimension {
+            return Err(UnitError::Mismatch {
+                from: self.symbol.to_string(),
+                to: to.symbol.to_string(),
+            });
+        }
+        if is_close(self.scale, to.scale) && is_close(self.offset, to.offset) {
+            return Ok(None);
+        }
+        Ok(Some((self.scale / to.scale, (self.offset - to.offset) / to.scale)))
     }
 
     /// As it was written: `L/min`.
@@ -126,7 +179,7 @@ impl Unit {
                 to: to.symbol.to_string(),
             });
         }
-        if self.scale == to.scale && self.offset == to.offset {
+        if is_close(self.scale, to.scale) && self.offset == to.offset {
             return Ok(value);
         }
         Ok(to.from_si(self.to_si(value)))
@@ -159,6 +212,23 @@ impl From<Unit> for String {
         unit.symbol.to_string()
     }
 }
+
+/// The same table entry reached by another product of factors: `LPM` and `L/min` differ in the last bit.
+fn is_close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-12 * left.abs().max(right.abs())
+}
+
+/// The number with 15 significant digits: a converted literal lands on the decimal that its writer meant.
+pub fn decimal(value: f64) -> f64 {
+    format!("{value:.14e}").parse().unwrap_or(value)
+}
+
+/// Unit names offered when one is not understood.
+pub const SUGGESTED: &[&str] = &[
+    "°C", "K", "%", "kW", "W", "MW", "kVA", "kWh", "MWh", "kPa", "bar", "psi", "L/min", "m3/h",
+    "gpm", "L/min/kW", "kW/m2", "A", "V", "Hz", "rpm", "s", "min", "h", "d", "ms", "µS/cm", "g/m3",
+    "pH", "ppm", "NTU", "m3", "L", "1",
+];
 
 /// Splits `"12.5 kW"` into number and unit text; a bare number has the unit `1`. Finite numbers only.
 pub fn split_quantity(text: &str) -> Option<(f64, &str)> {

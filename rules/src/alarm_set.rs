@@ -1,0 +1,428 @@
+//! All alarms of a site: rules compiled against the plant, judged once a tick.
+
+use std::{collections::HashMap, fmt::Write, sync::Arc};
+
+use thiserror::Error;
+
+use crate::{
+    alarm::{Attention, Letter, Life, Priority, Refusal, Step, Timing, Truth},
+    language::{
+        Code, Conditions, Field, NotApplicable, Operand, Program, RuleFault, Shown, Values,
+    },
+    messages::{AlarmView, Moved},
+    plant::{AssetId, Plant},
+    rule::{OnStale, RuleSpec},
+    time::{Mono, Now},
+    units::Unit,
+};
+
+/// What compiling gives: the alarms, and what the rules ask for but the plant does not have.
+#[derive(Debug)]
+pub struct Compiled {
+    pub set: AlarmSet,
+    pub not_applicable: Vec<NotApplicable>,
+}
+
+/// One change of letter, and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    pub asset: Option<AssetId>,
+    pub moved: Moved,
+}
+
+/// Why an operator's action on an alarm was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    #[error("no alarm is called \"{0}\"")]
+    NoSuchAlarm(String),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Rules bound to assets, with the state of each alarm.
+#[derive(Debug)]
+pub struct AlarmSet {
+    program: Program,
+    rules: Vec<Words>,
+    alarms: Vec<Alarm>,
+    by_name: HashMap<Arc<str>, usize>,
+    ticked: Option<Mono>,
+    changed: Vec<usize>,
+}
+
+/// What all alarms of one rule share.
+#[derive(Debug)]
+struct Words {
+    timing: Timing,
+    on_stale: OnStale,
+    priority: Priority,
+    title: Arc<str>,
+    consequence: Arc<str>,
+    action: Arc<str>,
+    expression: Arc<str>,
+    written_at: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Alarm {
+    name: Arc<str>,
+    asset: Option<AssetId>,
+    rule: usize,
+    code: Code,
+    operands: Vec<Operand>,
+    life: Life,
+    /// The condition could not be judged at the last tick.
+    unknown: bool,
+    /// It stands in the list of changes already.
+    listed: bool,
+    active_since: Option<Mono>,
+    acknowledged_by: Option<String>,
+}
+
+impl AlarmSet {
+    /// Binds every rule to every asset that it is for. All faults of all rules at once.
+    pub fn compile(specs: &[RuleSpec], plant: &Plant) -> Result<Compiled, Vec<RuleFault>> {
+        let mut conditions = Conditions::default();
+        for (index, spec) in specs.iter().enumerate() {
+            if specs.iter().take(index).any(|earlier| earlier.id == spec.id) {
+                conditions.faults.push(RuleFault {
+                    index,
+                    rule: Arc::clone(&spec.id),
+                    field: Field::Id,
+                    span: 0..spec.id.len(),
+                    message: format!("a rule called \"{}\" is there already", spec.id),
+                    remedy: "give one of the two another id".into(),
+                });
+            }
+            conditions.add(index, spec, plant);
+        }
+        if !conditions.faults.is_empty() {
+            return Err(conditions.faults);
+        }
+        let alarms: Vec<Alarm> = conditions
+            .bound
+            .into_iter()
+            .map(|condition| Alarm::new(condition, specs, plant))
+            .collect();
+        let by_name = alarms.iter().enumerate().map(|(at, alarm)| (Arc::clone(&alarm.name), at));
+        let set = Self {
+            by_name: by_name.collect(),
+            program: conditions.layout.program,
+            rules: specs.iter().map(Words::new).collect(),
+            changed: Vec::with_capacity(alarms.len()),
+            alarms,
+            ticked: None,
+        };
+        Ok(Compiled { set, not_applicable: conditions.not_applicable })
+    }
+
+    /// Number of alarms.
+    pub fn len(&self) -> usize {
+        self.alarms.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.alarms.is_empty()
+    }
+
+    /// Judges every condition once (S1) and adds the transitions to `out`. `values` are those of all points, by id;
+    /// a value that is stale is already an error there.
+    pub fn tick(&mut self, now: Now, values: Values<'_>, out: &mut Vec<Transition>) {
+        let elapsed = self.ticked.map(|then| now.mono.since(then)).unwrap_or_default();
+        self.ticked = Some(now.mono);
+        self.forget_changes();
+        self.program.gather(values);
+        for index in 0..self.alarms.len() {
+            let Some(alarm) = self.alarms.get_mut(index) else { continue };
+            let Some(rule) = self.rules.get(alarm.rule) else { continue };
+            let judged = self.program.judge(&alarm.code, values, alarm.life.is_active());
+            let before = alarm.life.letter(rule.timing);
+            let step = alarm.life.tick(rule.on_stale.apply(judged), elapsed, rule.timing);
+            let after = alarm.life.letter(rule.timing);
+            let unknown = judged.is_none();
+            if std::mem::replace(&mut alarm.unknown, unknown) != unknown || before != after {
+                alarm.listed = true;
+                self.changed.push(index);
+            }
+            match step {
+                Step::Same => {}
+                Step::Activated => {
+                    alarm.active_since = Some(now.mono);
+                    alarm.acknowledged_by = None;
+                }
+                Step::Cleared => alarm.active_since = None,
+            }
+            let cause = match step {
+                Step::Same => continue,
+                Step::Activated => "condition",
+                Step::Cleared => "cleared",
+            };
+            out.push(alarm.transition(rule, (before, after), cause, None, &self.program, values));
+        }
+    }
+
+    /// S10. The name is that of [`AlarmView::name`].
+    pub fn ack(
+        &mut self,
+        name: &str,
+        occurrence: Option<u32>,
+        by: &str,
+        values: Values<'_>,
+    ) -> Result<Transition, Rejection> {
+        let act = |life: &mut Life, timing| life.acknowledge(occurrence, timing);
+        self.operate(name, (by, "ack"), values, act)
+    }
+
+    /// S11: only a latched alarm that is acknowledged can be reset.
+    pub fn reset(
+        &mut self,
+        name: &str,
+        by: &str,
+        values: Values<'_>,
+    ) -> Result<Transition, Rejection> {
+        self.operate(name, (by, "reset"), values, Life::reset)
+    }
+
+    fn operate(
+        &mut self,
+        name: &str,
+        (by, cause): (&str, &str),
+        values: Values<'_>,
+        act: impl Fn(&mut Life, Timing) -> Result<(), Refusal>,
+    ) -> Result<Transition, Rejection> {
+        let unknown = || Rejection::NoSuchAlarm(name.to_owned());
+        let index = *self.by_name.get(name).ok_or_else(unknown)?;
+        let alarm = self.alarms.get_mut(index).ok_or_else(unknown)?;
+        let rule = self.rules.get(alarm.rule).ok_or_else(unknown)?;
+        let before = alarm.life.letter(rule.timing);
+        act(&mut alarm.life, rule.timing)?;
+        let after = alarm.life.letter(rule.timing);
+        alarm.acknowledged_by =
+            (alarm.life.attention == Attention::Acknowledged).then(|| by.to_owned());
+        if !alarm.listed {
+            alarm.listed = true;
+            self.changed.push(index);
+        }
+        Ok(alarm.transition(rule, (before, after), cause, Some(by), &self.program, values))
+    }
+
+    /// Every alarm that is not in letter A, with its live operands.
+    pub fn views<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = AlarmView> + 'a {
+        self.alarms
+            .iter()
+            .filter_map(move |alarm| self.view(alarm, values))
+            .filter(|view| view.letter != Letter::A)
+    }
+
+    /// The alarms whose letter, `?` or acknowledgement changed in the last tick or since; those that went to A too,
+    /// so that a list can drop them.
+    pub fn changed<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = AlarmView> + 'a {
+        self.changed
+            .iter()
+            .filter_map(|index| self.alarms.get(*index))
+            .filter_map(move |alarm| self.view(alarm, values))
+    }
+
+    /// The state of one alarm, by name; `None` when there is no such alarm.
+    pub fn find(&self, name: &str, values: Values<'_>) -> Option<AlarmView> {
+        self.view(self.alarms.get(*self.by_name.get(name)?)?, values)
+    }
+
+    fn view(&self, alarm: &Alarm, values: Values<'_>) -> Option<AlarmView> {
+        let rule = self.rules.get(alarm.rule)?;
+        Some(AlarmView {
+            name: Arc::clone(&alarm.name),
+            asset: alarm.asset,
+            letter: alarm.life.letter(rule.timing),
+            unknown: alarm.unknown,
+            priority: rule.priority,
+            occurrence: alarm.life.occurrence,
+            title: Arc::clone(&rule.title),
+            consequence: Arc::clone(&rule.consequence),
+            action: Arc::clone(&rule.action),
+            expression: Arc::clone(&rule.expression),
+            rule_file: Arc::clone(&rule.written_at),
+            operands: print(&alarm.operands, &self.program, values),
+            active_since: alarm.active_since,
+            acknowledged_by: alarm.acknowledged_by.clone(),
+        })
+    }
+
+    fn forget_changes(&mut self) {
+        for index in self.changed.drain(..) {
+            if let Some(alarm) = self.alarms.get_mut(index) {
+                alarm.listed = false;
+            }
+        }
+    }
+}
+
+impl OnStale {
+    /// S8: what an unknown condition counts as.
+    fn apply(self, judged: Option<bool>) -> Truth {
+        match (judged, self) {
+            (Some(true), Self::Hold | Self::Alarm | Self::Normal) | (None, Self::Alarm) => {
+                Truth::True
+            }
+            (Some(false), Self::Hold | Self::Alarm | Self::Normal) | (None, Self::Normal) => {
+                Truth::False
+            }
+            (None, Self::Hold) => Truth::Unknown,
+        }
+    }
+}
+
+impl Words {
+    fn new(spec: &RuleSpec) -> Self {
+        Self {
+            timing: Timing {
+                on_delay: spec.on_delay,
+                off_delay: spec.off_delay,
+                latch: spec.latch,
+            },
+            on_stale: spec.on_stale,
+            priority: spec.priority,
+            title: Arc::clone(&spec.title),
+            consequence: Arc::clone(&spec.consequence),
+            action: Arc::clone(&spec.action),
+            expression: spec.when.as_str().into(),
+            written_at: Arc::clone(&spec.written_at),
+        }
+    }
+}
+
+impl Alarm {
+    fn new(condition: crate::language::Condition, specs: &[RuleSpec], plant: &Plant) -> Self {
+        let id = specs.get(condition.rule).map_or("", |spec| &*spec.id);
+        let name = match condition.asset {
+            Some(asset) => format!("{id}@{}", plant.asset(asset).name).into(),
+            None => id.into(),
+        };
+        Self {
+            name,
+            asset: condition.asset,
+            rule: condition.rule,
+            code: condition.code,
+            operands: condition.operands,
+            life: Life::default(),
+            unknown: false,
+            listed: false,
+            active_since: None,
+            acknowledged_by: None,
+        }
+    }
+
+    fn transition(
+        &self,
+        rule: &Words,
+        (from, to): (Letter, Letter),
+        cause: &str,
+        by: Option<&str>,
+        program: &Program,
+        values: Values<'_>,
+    ) -> Transition {
+        let moved = Moved {
+            alarm: Arc::clone(&self.name),
+            title: Arc::clone(&rule.title),
+            priority: rule.priority,
+            from,
+            to,
+            cause: cause.to_owned(),
+            occurrence: self.life.occurrence,
+            operands: print(&self.operands, program, values),
+            by: by.map(str::to_owned),
+            annunciate: cause == "condition" && to == Letter::B,
+        };
+        Transition { asset: self.asset, moved }
+    }
+}
+
+/// `46.2 °C > 45 °C`: the comparisons of a condition with the numbers of now.
+fn print(operands: &[Operand], program: &Program, values: Values<'_>) -> String {
+    let mut text = String::new();
+    for Operand { joint, what } in operands {
+        text.push_str(joint);
+        match what {
+            Shown::Compare { test, left, right, unit, shown } => {
+                let number = |code: &Code| program.number(code, values);
+                let (left_text, right_text) = match (number(left), number(right)) {
+                    (Some(left), Some(right)) => pair(unit, shown, left, right),
+                    (left_now, right_now) => (
+                        side(program, values, left, left_now, unit, shown),
+                        side(program, values, right, right_now, unit, shown),
+                    ),
+                };
+                let _ = write!(text, "{left_text} {} {right_text}", test.mark());
+            }
+            Shown::State { point, states, code, equal } => {
+                let label = |code: f64| {
+                    let known =
+                        states.iter().find(|label| f64::from(label.code).total_cmp(&code).is_eq());
+                    known.map_or_else(|| format!("{code}"), |label| label.text.clone())
+                };
+                let now = match values.get(point.index()) {
+                    Some(Ok(code)) => label(*code),
+                    Some(Err(reason)) => format!("? ({reason})"),
+                    None => "?".to_owned(),
+                };
+                let mark = if *equal { "==" } else { "!=" };
+                let _ = write!(text, "{now} {mark} {}", label(f64::from(*code)));
+            }
+            Shown::Missing { code } => match program.reason(code, values) {
+                Some(reason) => {
+                    let _ = write!(text, "missing ({reason})");
+                }
+                None => text.push_str("not missing"),
+            },
+        }
+    }
+    text
+}
+
+/// Both sides in the unit shown; with all digits where fewer would hide that they differ.
+fn pair(unit: &Unit, shown: &Unit, left: f64, right: f64) -> (String, String) {
+    let (left, right) = (into_shown(unit, shown, left), into_shown(unit, shown, right));
+    let (left_text, right_text) = (digits(left), digits(right));
+    if left_text == right_text && left.total_cmp(&right).is_ne() {
+        return (with_unit(&left.to_string(), shown), with_unit(&right.to_string(), shown));
+    }
+    (with_unit(&left_text, shown), with_unit(&right_text, shown))
+}
+
+fn side(
+    program: &Program,
+    values: Values<'_>,
+    code: &Code,
+    now: Option<f64>,
+    unit: &Unit,
+    shown: &Unit,
+) -> String {
+    match (now, program.reason(code, values)) {
+        (Some(value), _) => with_unit(&digits(into_shown(unit, shown, value)), shown),
+        (None, Some(reason)) => format!("? ({reason})"),
+        (None, None) => "?".to_owned(),
+    }
+}
+
+fn into_shown(unit: &Unit, shown: &Unit, value: f64) -> f64 {
+    unit.convert(value, shown).unwrap_or(value)
+}
+
+fn with_unit(number: &str, unit: &Unit) -> String {
+    if unit.is_bare() { number.to_owned() } else { format!("{number} {unit}") }
+}
+
+/// Four digits or so, without zeros at the end.
+fn digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 1000.0 => 0,
+        size if size >= 10.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}

@@ -1,0 +1,205 @@
+//! Conditions against a small plant: what they mean, what they refuse, and what they say then.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+use std::{sync::Arc, time::Duration};
+
+use rules::{
+    alarm_set::{AlarmSet, Compiled, Transition},
+    coolant::Coolant,
+    language::RuleFault,
+    plant::{
+        Asset, AssetId, AssetKind, Cdu, CoolantLoop, Detail, DeviceLimits, EdgeKind, FlowMeterAt,
+        Origin, Plant, PointKind, PointSpec, Rack, StateLabel, Supply, Technology,
+    },
+    rule::RuleSpec,
+    time::{Mono, Now, Trust, Wall},
+    units::Unit,
+    value::NoData,
+};
+
+fn asset(plant: &mut Plant, name: &str, kind: AssetKind, detail: Detail) -> AssetId {
+    plant.add_asset(Asset { name: name.into(), kind, title: None, detail })
+}
+
+fn point(plant: &mut Plant, asset: AssetId, quantity: &str, unit: &str) {
+    let states: &[&str] = match quantity {
+        "leak.state" => &["NoLeak", "Leak"],
+        "pump_1.state" => &["Off", "Running", "Fault"],
+        _ => &[],
+    };
+    plant.add_point(PointSpec {
+        asset,
+        quantity: quantity.into(),
+        unit: Unit::parse(unit).unwrap(),
+        kind: if states.is_empty() { PointKind::Gauge } else { PointKind::State },
+        origin: Origin::Polled,
+        stale_after: Duration::from_secs(10),
+        states: (0..)
+            .zip(states)
+            .map(|(code, text)| StateLabel { code, text: (*text).to_owned() })
+            .collect(),
+    });
+}
+
+/// One loop with two CDUs, `cdu-2` without a flow meter, and three racks of 50 kW.
+fn plant() -> Plant {
+    let mut plant = Plant::default();
+    let site = asset(&mut plant, "hall", AssetKind::Site, Detail::None);
+    point(&mut plant, site, "power_ratio", "1");
+    let water = Coolant::WATER;
+    let tcs = asset(
+        &mut plant,
+        "loop-1",
+        AssetKind::Loop,
+        Detail::Loop(CoolantLoop {
+            technology: Technology::ColdPlate,
+            coolant: Some(water),
+            facility_coolant: water,
+            flow_meter_at: FlowMeterAt::Supply,
+            design_delta_temperature_k: 10.0,
+            design_return_c: 55.0,
+            design_pressure_kpa: 600.0,
+            design_flow_lpm: Some(400.0),
+            ride_through_s: 30.0,
+        }),
+    );
+    for name in ["cdu-1", "cdu-2"] {
+        let detail = Detail::Cdu(Cdu { rated_heat_kw: None, pumps: 2, pumps_required: 1 });
+        let cdu = asset(&mut plant, name, AssetKind::Cdu, detail);
+        plant.add_edge(cdu, EdgeKind::Cools, tcs);
+        point(&mut plant, cdu, "tcs.supply_temperature", "°C");
+        point(&mut plant, cdu, "tcs.return_temperature", "°C");
+        point(&mut plant, cdu, "leak.state", "1");
+        point(&mut plant, cdu, "pump_1.state", "1");
+        if name == "cdu-1" {
+            point(&mut plant, cdu, "tcs.flow", "L/min");
+        }
+    }
+    for (position, name) in (1..).zip(["r1", "r2", "r3"]) {
+        let rack = asset(
+            &mut plant,
+            name,
+            AssetKind::Rack,
+            Detail::Rack(Rack {
+                row: "A".into(),
+                position,
+                footprint_m2: None,
+                design_power_kw: 50.0,
+                feeds: 2,
+                supply: Supply::Ac,
+            }),
+        );
+        plant.add_edge(tcs, EdgeKind::Cools, rack);
+        point(&mut plant, rack, "power", "kW");
+    }
+    let limits = Detail::Device(DeviceLimits { silence_limit_s: 10.0 });
+    let device = asset(&mut plant, "gw-1", AssetKind::Device, limits);
+    point(&mut plant, device, "silence", "s");
+    plant
+}
+
+fn now(seconds: u64) -> Now {
+    let utc = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    Now { mono: Mono::from_secs(seconds), wall: Wall { utc, trust: Trust::Synchronised } }
+}
+
+fn faults(spec: &RuleSpec) -> Vec<RuleFault> {
+    AlarmSet::compile(std::slice::from_ref(spec), &plant())
+        .map_or_else(|faults| faults, |_| Vec::new())
+}
+
+fn compiled(when: &str) -> Compiled {
+    AlarmSet::compile(&[RuleSpec::new("x", when)], &plant())
+        .unwrap_or_else(|faults| panic!("{when}: {faults:?}"))
+}
+
+/// Values by full point name; the rest was never seen.
+fn values(known: &[(&str, f64)]) -> Vec<Result<f64, NoData>> {
+    let plant = plant();
+    let mut values = vec![Err(NoData::NeverSeen); plant.points().len()];
+    for (name, value) in known {
+        let (asset, quantity) = name.split_once('.').unwrap();
+        let asset = plant.find_asset(asset).unwrap();
+        values[plant.find_point(asset, quantity).unwrap().index()] = Ok(*value);
+    }
+    values
+}
+
+/// `Some(true)` for an alarm, `None` for unknown.
+fn judge(when: &str, known: &[(&str, f64)]) -> Option<bool> {
+    let mut set = compiled(when).set;
+    let mut out: Vec<Transition> = Vec::new();
+    let values = values(known);
+    set.tick(now(0), &values, &mut out);
+    let view = set.find("x", &values).unwrap();
+    if view.unknown { None } else { Some(!out.is_empty()) }
+}
+
+#[test]
+fn a_template_makes_one_alarm_per_asset_and_reports_the_asset_that_lacks_a_point() {
+    let mut spec = RuleSpec::new("cdu.flow_lo", "cdu.tcs.flow / cdu.loop.design_flow < 80 %");
+    spec.each = Some("cdu in cdus where technology == 'cold_plate'".into());
+    spec.deadband = Some("3 %".into());
+    let Compiled { mut set, not_applicable } = AlarmSet::compile(&[spec], &plant()).unwrap();
+    assert_eq!(set.len(), 1);
+    assert_eq!(not_applicable.len(), 1);
+    assert_eq!(not_applicable[0].asset, Some(Arc::from("cdu-2")));
+    assert_eq!(not_applicable[0].why, "cdu-2 has no tcs.flow");
+
+    let mut out = Vec::new();
+    set.tick(now(0), &values(&[("cdu-1.tcs.flow", 300.0)]), &mut out);
+    assert_eq!(&*out[0].moved.alarm, "cdu.flow_lo@cdu-1");
+    assert_eq!(out[0].moved.operands, "75 % < 80 %");
+}
+
+#[test]
+fn conditions_mean_what_they_say() {
+    let t = |c: f64| [("cdu-1.tcs.supply_temperature", c)];
+    assert_eq!(judge("cdu-1.tcs.supply_temperature > 45 °C", &t(45.0)), Some(false));
+    assert_eq!(judge("cdu-1.tcs.supply_temperature >= 45 °C", &t(45.0)), Some(true));
+    assert_eq!(judge("cdu-1.tcs.supply_temperature >= 113 °F", &t(45.0)), Some(true));
+    assert_eq!(judge("45 °C < cdu-1.tcs.supply_temperature", &t(45.1)), Some(true));
+    assert_eq!(judge("cdu-1.tcs.supply_temperature > -5 °C", &t(-4.9)), Some(true));
+    assert_eq!(judge("cdu-1.tcs.supply_temperature > 45 °C", &[]), None);
+    assert_eq!(judge("missing(cdu-1.tcs.supply_temperature)", &[]), Some(true));
+    assert_eq!(judge("cdu-1.leak.state == 'Leak'", &[("cdu-1.leak.state", 1.0)]), Some(true));
+    assert_eq!(judge("cdu-1.leak.state != 'Leak'", &[("cdu-1.leak.state", 1.0)]), Some(false));
+    assert_eq!(judge("power_ratio > 3", &[("hall.power_ratio", 3.5)]), Some(true));
+    assert_eq!(judge("r1.power > 0.9 * r1.design_power", &[("r1.power", 45.1)]), Some(true));
+    assert_eq!(judge("r1.power > 45000 W", &[("r1.power", 45.0)]), Some(false));
+}
+
+#[test]
+fn one_known_member_decides_a_maximum_but_not_a_sum() {
+    let two = [("r1.power", 60.0), ("r2.power", 10.0)];
+    let three = [("r1.power", 60.0), ("r2.power", 10.0), ("r3.power", 5.0)];
+    assert_eq!(judge("max(racks.power) > 50 kW", &two), Some(true));
+    assert_eq!(judge("max(racks.power) > 70 kW", &two), None);
+    assert_eq!(judge("max(racks.power) > 70 kW", &three), Some(false));
+    assert_eq!(judge("max(racks.power) < 50 kW", &two), Some(false));
+    assert_eq!(judge("min(racks.power) < 20 kW", &two), Some(true));
+    assert_eq!(judge("20 kW > min(racks.power)", &two), Some(true));
+    assert_eq!(judge("min(racks.power) > 20 kW", &two), Some(false));
+    assert_eq!(judge("sum(racks.power) > 50 kW", &two), None);
+    assert_eq!(judge("sum(racks.power) >= 75 kW", &three), Some(true));
+    assert_eq!(judge("median(racks.power) == 10 kW", &three), Some(true));
+    assert_eq!(judge("count(racks where power > 5 kW) == 2", &three), Some(true));
+    assert_eq!(judge("count(racks where power > 5 kW) == 2", &two), None);
+}
+
+#[test]
+fn two_alarms_of_one_rule_need_two_names() {
+    let specs = [RuleSpec::new("x", "power_ratio > 3"), RuleSpec::new("x", "power_ratio > 2")];
+    let faults = AlarmSet::compile(&specs, &plant()).unwrap_err();
+    assert_eq!(
+        (faults[0].index, faults[0].message.as_str()),
+        (1, "a rule called \"x\" is there already")
+    );
+}
+
+#[test]
+fn a_fault_has_a_place_both_units_and_a_way_out() {
+    let found = faults(&RuleSpec::new("x", "cdu-1.tcs.supply_temperature > 5 K"));
+    assert_eq!(found[0].message, "\"°C\" > \"K\" has no meaning: the units differ in kind");
+}
