@@ -8,6 +8,7 @@ pub mod fault;
 pub mod library;
 pub mod profile;
 pub mod profile_file;
+pub mod render;
 pub mod secret;
 pub mod site;
 pub mod site_file;

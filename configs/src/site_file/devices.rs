@@ -16,7 +16,7 @@ use crate::{
     address::{Address, AddressError, Credentials},
     check::{LinkLoad, fewest_requests},
     library::Library,
-    profile::{Contract, Map, MqttMap, Profile},
+    profile::{Map, MqttMap, Profile},
     secret::Resolve,
     site::Device,
     table::{At, Faults, Table, nearest},
@@ -230,41 +230,6 @@ fn address(table: &Table<'_>, secret: Resolve<'_>) -> Option<Address> {
     Some(address)
 }
 
-/// A quantity that every asset of a kind has, as far as a publisher is concerned.
-struct Mapping<'p> {
-    asset_kind: AssetKind,
-    quantity: &'p Arc<str>,
-    unit: &'p Unit,
-    kind: PointKind,
-    states: &'p [StateLabel],
-}
-
-fn mappings(map: &MqttMap) -> Vec<Mapping<'_>> {
-    match &map.contract {
-        Contract::Topics(points) => points
-            .iter()
-            .map(|point| Mapping {
-                asset_kind: point.asset_kind,
-                quantity: &point.quantity,
-                unit: &point.unit,
-                kind: point.kind,
-                states: &point.states,
-            })
-            .collect(),
-        Contract::Metadata(contract) => contract
-            .rules
-            .iter()
-            .map(|point| Mapping {
-                asset_kind: point.asset_kind,
-                quantity: &point.quantity,
-                unit: &point.unit,
-                kind: point.kind,
-                states: &point.states,
-            })
-            .collect(),
-    }
-}
-
 /// Patterns of points to leave out, with a note of which of them did so.
 struct Without<'a> {
     patterns: Vec<(At<&'a str>, WildMatch, bool)>,
@@ -448,24 +413,24 @@ impl Binder<'_, '_> {
 
     fn published(&mut self, map: &MqttMap) {
         let scope = self.scope();
-        let mappings = mappings(map);
+        let offered = self.profile.offered();
         let mut without = Without::new(&self.device.without);
         let span = self.device.name.span.clone();
         for (asset, name, kind) in scope {
             let mut gives = false;
-            for mapping in mappings.iter().filter(|mapping| mapping.asset_kind == kind) {
-                if without.leaves_out(&name, mapping.quantity) {
+            for point in offered.iter().filter(|point| point.asset_kind == Some(kind)) {
+                if without.leaves_out(&name, point.quantity) {
                     continue;
                 }
                 gives = true;
                 let spec = PointSpec {
                     asset,
-                    quantity: Arc::clone(mapping.quantity),
-                    unit: kept_in(mapping.quantity, mapping.unit, mapping.kind),
-                    kind: mapping.kind,
+                    quantity: Arc::clone(point.quantity),
+                    unit: kept_in(point.quantity, point.unit, point.kind),
+                    kind: point.kind,
                     origin: self.origin(),
                     stale_after: self.stale_after(map.republish_every),
-                    states: mapping.states.to_vec(),
+                    states: point.states.to_vec(),
                 };
                 self.give(spec, &span);
             }
