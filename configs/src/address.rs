@@ -27,8 +27,9 @@ pub enum AddressError {
     Credentials,
     #[error("unit \"{0}\" is not a number from 0 to 255")]
     Unit(String),
-    #[error("the URL has a part that means nothing here: \"{0}\"")]
-    Surplus(String),
+    /// Named, not quoted: it may hold a secret.
+    #[error("the URL has a {0} that means nothing here")]
+    Surplus(&'static str),
 }
 
 impl Address {
@@ -40,23 +41,19 @@ impl Address {
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(AddressError::NoHost)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if let Some(fragment) = url.fragment() {
-            return Err(AddressError::Surplus(fragment.to_owned()));
+        if url.fragment().is_some() {
+            return Err(AddressError::Surplus("fragment"));
         }
         if !matches!(url.path(), "" | "/") {
-            return Err(AddressError::Surplus(url.path().to_owned()));
+            return Err(AddressError::Surplus("path"));
         }
         match url.scheme() {
             "modbus+tcp" => {
                 let port = url.port().unwrap_or(502);
                 Ok(Self::ModbusTcp { host, port, unit: unit(&url)? })
             }
-            "mqtt" => match url.query() {
-                None => {
-                    Ok(Self::Mqtt { host, port: url.port().unwrap_or(1883), credentials: None })
-                }
-                Some(query) => Err(AddressError::Surplus(query.to_owned())),
-            },
+            "mqtt" if url.query().is_some() => Err(AddressError::Surplus("query")),
+            "mqtt" => Ok(Self::Mqtt { host, port: url.port().unwrap_or(1883), credentials: None }),
             other => Err(AddressError::Scheme(other.to_owned())),
         }
     }
@@ -66,7 +63,7 @@ fn unit(url: &Url) -> Result<u8, AddressError> {
     let mut unit = 1;
     for (key, value) in url.query_pairs() {
         if key != "unit" {
-            return Err(AddressError::Surplus(key.into_owned()));
+            return Err(AddressError::Surplus("query"));
         }
         unit = value.parse().map_err(|_| AddressError::Unit(value.into_owned()))?;
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::fault::Fault;
 
 /// The faults one below the other, each with its lines of the file, the message and the remedy. `styled` adds terminal
-/// colors: the caller knows whether there is a terminal, and NO_COLOR.
+/// colors: the caller knows whether there is a terminal, and `NO_COLOR`.
 pub fn text(faults: &[Fault], styled: bool) -> String {
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();

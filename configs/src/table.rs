@@ -155,6 +155,11 @@ impl<'a> Table<'a> {
         self.faults.add(span, message, remedy);
     }
 
+    /// Keeps a part of the text, a secret, out of everything that is shown of it.
+    pub fn hide(&self, span: Range<usize>) {
+        self.faults.hide(span);
+    }
+
     /// True where the key is written, whatever its value.
     pub fn has(&self, key: &'static str) -> bool {
         self.entries.contains_key(key)

@@ -3,7 +3,7 @@
 use configs::{
     fault::{Fault, Source},
     library::Library,
-    secret,
+    render, secret,
     site::Site,
     site_file::read_site,
 };
@@ -60,4 +60,38 @@ fn a_site_becomes_assets_and_edges() {
     assert_eq!(detail.coolant, Some(Coolant { fluid: Fluid::Apg, fraction: 0.25 }));
     assert!((detail.design_return_c - 45.0).abs() < 1e-9);
     assert!((detail.design_pressure_kpa - 500.0).abs() < 1e-9);
+}
+
+fn crowded_library() -> Library {
+    let mut library = Library::shipped();
+    let text = include_str!("data/crowded.toml").into();
+    library.add_profile("crowded", Source { name: "profiles/crowded.toml".into(), text });
+    library
+}
+
+#[test]
+fn a_site_with_twelve_mistakes_gets_twelve_errors() {
+    let text = include_str!("data/twelve-mistakes.toml").into();
+    let source = Source { name: "twelve-mistakes.toml".into(), text };
+    let faults = read_site(&source, &crowded_library(), &secret::unresolved).unwrap_err();
+    insta::assert_snapshot!(render::text(&faults, false));
+    assert_eq!(faults.len(), 12);
+    for fault in &faults {
+        assert!(!fault.remedy.is_empty(), "{} has no remedy", fault.message);
+        assert!(!fault.source.text.contains("hunter2"), "the secret is shown");
+    }
+}
+
+#[test]
+fn every_shipped_site_is_sound() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sites");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap().into();
+        let source = Source { name: path.display().to_string().into(), text };
+        match read_site(&source, &Library::shipped(), &secret::unresolved) {
+            Ok(site) => assert!(!site.devices.is_empty(), "{} has no device", source.name),
+            Err(faults) => panic!("{}", render::text(&faults, false)),
+        }
+    }
 }

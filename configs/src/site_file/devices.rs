@@ -3,9 +3,7 @@
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use rules::{
-    plant::{
-        AssetId, AssetKind, EdgeKind, Origin, Plant, PointId, PointKind, PointSpec, StateLabel,
-    },
+    plant::{AssetId, AssetKind, EdgeKind, Origin, Plant, PointId, PointKind, PointSpec},
     quantity::canonical_unit,
     units::Unit,
 };
@@ -17,7 +15,7 @@ use crate::{
     check::{LinkLoad, fewest_requests},
     library::Library,
     profile::{Map, MqttMap, Profile},
-    secret::Resolve,
+    secret::{self, Resolve},
     site::Device,
     table::{At, Faults, Table, nearest},
 };
@@ -185,12 +183,16 @@ fn check_protocol(
     }
 }
 
-fn address(table: &Table<'_>, secret: Resolve<'_>) -> Option<Address> {
+fn address(table: &Table<'_>, resolve: Resolve<'_>) -> Option<Address> {
     let url = table.required_text("url", "modbus+tcp://10.0.0.21:502?unit=1");
     let user = table.text("user", "coldwatch");
-    let password = table.secret("password", secret);
+    let password = table.secret("password", resolve);
     let url = url?;
-    let mut address = match Address::parse(url.value) {
+    let parsed = Address::parse(url.value);
+    if parsed.is_err() && (url.value.contains('@') || secret::is_secret_key(url.value)) {
+        table.hide(url.span.clone());
+    }
+    let mut address = match parsed {
         Ok(address) => address,
         Err(AddressError::Credentials) => {
             table.fault(
