@@ -1,1 +1,9 @@
-fn main() {}
+//! coldwatch: power and thermal monitor for liquid-cooled data centres.
+
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,1 +1,3 @@
+//! Whole-system tests: the real binary, real sockets, real files.
 
+mod program;
