@@ -21,6 +21,7 @@ pub mod calc;
 pub mod coolant;
 pub mod density;
 pub mod electrical;
+pub mod engine;
 pub mod exchanger;
 pub mod heat;
 pub mod language;

@@ -1,0 +1,517 @@
+//! The one function that decides: [`Engine::step`]. Live running, replay and tests drive it alike; it never waits, reads a
+//! clock or does I/O.
+//!
+//! One tick goes: clock → freshness of every point → metrics → alarms → ledger. Samples, link reports and commands act
+//! between ticks; what follows from them shows at the next one.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    alarm_set::{AlarmSet, Transition},
+    ledger::{Ledger, LedgerRow, RegisterEvent},
+    messages::{
+        Action, Change, Command, EVENTS_KEPT, Event, Health, LinkView, SCHEMA, SiteInfo, Snapshot,
+        Update, What,
+    },
+    metrics::{Check, Known, Metric, Plan},
+    plant::{AssetId, AssetKind, Origin, Plant, PointId},
+    register::RegisterSnapshot,
+    time::{BootId, Mono, Now},
+    value::{NoData, Reading, Sample, Value},
+};
+
+/// Published samples older than this are not used by alarms (S6).
+const PUBLISHED_MAX_AGE: TimeDelta = TimeDelta::minutes(5);
+/// Published samples further ahead than this are stamped on receipt (S6).
+const PUBLISHED_MAX_AHEAD: TimeDelta = TimeDelta::minutes(1);
+/// A change of wall minus monotonic time beyond this is a step of the clock (S6).
+const CLOCK_STEP: TimeDelta = TimeDelta::seconds(1);
+/// Less than this is no voltage, more than this is a current: for the check of one against the other.
+const NO_VOLTAGE_V: f64 = 1.0;
+const SOME_CURRENT_A: f64 = 1.0;
+/// Standing alarms whose operands are told afresh with every update; a flood is told by its transitions.
+const LIVE_OPERANDS_MAX: usize = 100;
+/// So many idempotency keys are remembered.
+const KEYS_KEPT: usize = 256;
+
+/// What the gateway hands in.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    Samples(&'a [Sample]),
+    Link(&'a LinkView),
+    /// Something worth telling about a device's data, once.
+    Note {
+        asset: AssetId,
+        text: &'a str,
+    },
+    Command(&'a Command),
+    /// Once a second: everything is judged.
+    Tick,
+}
+
+/// What a step decided. The gateway clears it between steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Events {
+    pub events: Vec<Event>,
+    /// Ledger intervals that are complete.
+    pub rows: Vec<LedgerRow>,
+}
+
+/// The newest sample of a point.
+#[derive(Clone, Debug)]
+struct Slot {
+    value: Result<Value, NoData>,
+    at: Option<Mono>,
+    /// Source time of a published point; the ordering guard.
+    source_time: Option<DateTime<Utc>>,
+}
+
+/// The state of the whole site.
+pub struct Engine {
+    site: SiteInfo,
+    boot: BootId,
+    plant: Arc<Plant>,
+    slots: Vec<Slot>,
+    known: Vec<Known>,
+    /// `known` as rules may use it; a buffer that lives between ticks.
+    for_rules: Vec<Result<f64, NoData>>,
+    metrics: Vec<Metric>,
+    checks: Vec<Check>,
+    alarms: AlarmSet,
+    transitions: Vec<Transition>,
+    ledger: Ledger,
+    meters: Meters,
+    links: BTreeMap<AssetId, LinkView>,
+    clock: Option<Now>,
+    counts: Counts,
+    keys: VecDeque<String>,
+    told: Told,
+}
+
+/// Which points a meter's energy and power are.
+struct Meters {
+    /// By point: the meter whose energy register it is.
+    of_point: Vec<Option<AssetId>>,
+    with_power: Vec<(AssetId, PointId)>,
+}
+
+#[derive(Default)]
+struct Counts {
+    samples: u64,
+    samples_at_last_tick: u64,
+    samples_per_second: f64,
+    late: u64,
+    dropped: u64,
+    step_us: u64,
+}
+
+/// What clients have been told, and what is new since.
+struct Told {
+    seq: u64,
+    dirty: Dirty<PointId>,
+    links: Dirty<AssetId>,
+    events: Vec<Event>,
+    rows: Vec<LedgerRow>,
+    journal: VecDeque<Event>,
+    ledger: BTreeMap<AssetId, LedgerRow>,
+    last_tick: Option<Mono>,
+}
+
+/// Ids that changed, each once. Marking allocates nothing in a steady tick.
+struct Dirty<Id> {
+    marked: Vec<bool>,
+    ids: Vec<Id>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing yet. `alarms` is compiled against the plan's plant.
+    pub fn new(site: SiteInfo, boot: BootId, plan: Plan, alarms: AlarmSet) -> Self {
+        let plant = Arc::new(plan.plant);
+        let points = plant.points().len();
+        let never = Slot { value: Err(NoData::NeverSeen), at: None, source_time: None };
+        Self {
+            meters: Meters::of(&plant),
+            ledger: Ledger::new(&plant, |meter| reading_interval(&plant, meter)),
+            slots: vec![never; points],
+            known: vec![Known::NEVER_SEEN; points],
+            for_rules: vec![Err(NoData::NeverSeen); points],
+            metrics: plan.metrics,
+            checks: plan.checks,
+            transitions: Vec::with_capacity(alarms.len()),
+            alarms,
+            links: BTreeMap::new(),
+            clock: None,
+            counts: Counts::default(),
+            keys: VecDeque::new(),
+            told: Told::new(&plant),
+            site,
+            boot,
+            plant,
+        }
+    }
+
+    pub fn plant(&self) -> &Arc<Plant> {
+        &self.plant
+    }
+
+    /// One step. Decisions are added to `out`.
+    pub fn step(&mut self, now: Now, input: Input<'_>, out: &mut Events) {
+        let (first_event, first_row) = (out.events.len(), out.rows.len());
+        match input {
+            Input::Samples(samples) => {
+                for sample in samples {
+                    self.take(&now, sample, out);
+                }
+            }
+            Input::Link(link) => self.link(&now, link, out),
+            Input::Note { asset, text } => {
+                out.events.push(event(&now, now.mono, Some(asset), What::Note(text.to_owned())));
+            }
+            Input::Command(command) => self.command(&now, command, out),
+            Input::Tick => self.tick(&now, out),
+        }
+        self.told.remember(&out.events[first_event..], &out.rows[first_row..]);
+    }
+
+    /// What the gateway measures about itself; shown with the next update.
+    pub fn report_self(&mut self, step: Duration, dropped: u64) {
+        self.counts.step_us = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
+        self.counts.dropped = dropped;
+    }
+
+    /// What is known of a point as of the last step.
+    pub fn reading(&self, point: PointId) -> Reading {
+        let known = &self.known[point.index()];
+        let value = match (self.plant.point(point).origin, &self.slots[point.index()].value) {
+            (Origin::Computed, _) => known.value.map(Value::Number),
+            (Origin::Polled | Origin::Published, Ok(value)) => match (known.value, value) {
+                (Ok(_) | Err(NoData::NotANumber), value) => Ok(value.clone()),
+                (Err(reason), _) => Err(reason),
+            },
+            (Origin::Polled | Origin::Published, Err(reason)) => Err(*reason),
+        };
+        Reading { value, at: known.at, coverage: known.coverage }
+    }
+
+    /// Everything a new client needs; changes up to `seq` are in it.
+    pub fn snapshot(&self, now: Now) -> Snapshot {
+        Snapshot {
+            schema: SCHEMA,
+            boot: self.boot,
+            seq: self.told.seq,
+            at: now,
+            site: self.site.clone(),
+            plant: Arc::clone(&self.plant),
+            readings: self.plant.point_ids().map(|point| self.reading(point)).collect(),
+            alarms: self.alarms.views(&self.for_rules).collect(),
+            links: self.links.values().cloned().collect(),
+            events: self.told.journal.iter().cloned().collect(),
+            ledger: self.told.ledger.values().cloned().collect(),
+            health: self.health(),
+        }
+    }
+
+    /// The changes since the last update, as one message.
+    pub fn update(&mut self, now: Now) -> Update {
+        let points = self.told.dirty.take();
+        let mut changes: Vec<Change> = points
+            .into_iter()
+            .map(|point| Change::Reading { point, reading: self.reading(point) })
+            .collect();
+        changes.extend(self.alarms.changed(&self.for_rules).map(Change::Alarm));
+        changes
+            .extend(self.alarms.views(&self.for_rules).take(LIVE_OPERANDS_MAX).map(Change::Alarm));
+        let links = self.told.links.take();
+        changes.extend(
+            links.iter().filter_map(|device| self.links.get(device)).cloned().map(Change::Link),
+        );
+        changes.extend(self.told.events.drain(..).map(Change::Event));
+        changes.extend(self.told.rows.drain(..).map(Change::Ledger));
+        changes.push(Change::Health(self.health()));
+        self.told.seq += 1;
+        Update { seq: self.told.seq, at: now, changes }
+    }
+
+    /// True when an alarm changed since the last update: such news does not wait.
+    pub fn has_news(&self) -> bool {
+        !self.told.events.is_empty()
+    }
+
+    fn take(&mut self, now: &Now, sample: &Sample, out: &mut Events) {
+        self.counts.samples += 1;
+        let Some(at) = self.stamp(now, sample) else {
+            self.counts.late += 1;
+            return;
+        };
+        let slot = &mut self.slots[sample.point.index()];
+        slot.value.clone_from(&sample.value);
+        slot.at = Some(at);
+        slot.source_time = sample.source_time;
+        self.told.dirty.mark(sample.point);
+        if let (Some(meter), Ok(value)) =
+            (self.meters.of_point[sample.point.index()], &sample.value)
+            && let Some(value) = value.as_number()
+        {
+            let mut found = Vec::new();
+            let reading = RegisterSnapshot { at, value };
+            self.ledger.observe(now, meter, reading, &mut out.rows, &mut found);
+            report_registers(now, &found, out);
+        }
+    }
+
+    /// S6: when the sample counts as taken; `None` when it is too old or out of order for the current value.
+    fn stamp(&self, now: &Now, sample: &Sample) -> Option<Mono> {
+        let slot = &self.slots[sample.point.index()];
+        let (Some(source), Some(received)) = (sample.source_time, now.label(sample.at)) else {
+            return Some(sample.at);
+        };
+        let age = received - source;
+        if age > PUBLISHED_MAX_AGE || slot.source_time.is_some_and(|newest| source < newest) {
+            return None;
+        }
+        if -age > PUBLISHED_MAX_AHEAD {
+            return Some(sample.at);
+        }
+        Some(sample.at - age.to_std().unwrap_or(Duration::ZERO))
+    }
+
+    fn link(&mut self, now: &Now, link: &LinkView, out: &mut Events) {
+        let before = self.links.insert(link.device, link.clone());
+        self.told.links.mark(link.device);
+        if before.as_ref().map(|link| link.up) != Some(link.up) && (before.is_some() || link.up) {
+            let why = link.trouble.clone().unwrap_or_else(|| "answers".to_owned());
+            let why = if link.up { "answers".to_owned() } else { why };
+            out.events.push(event(
+                now,
+                now.mono,
+                Some(link.device),
+                What::Link { up: link.up, why },
+            ));
+        }
+    }
+
+    fn command(&mut self, now: &Now, command: &Command, out: &mut Events) {
+        if self.keys.contains(&command.key) {
+            return;
+        }
+        if self.keys.len() >= KEYS_KEPT {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(command.key.clone());
+        let Action::Ack { alarm, occurrence } = &command.action;
+        let (asset, what) = match self.alarms.ack(alarm, *occurrence, &command.by, &self.for_rules)
+        {
+            Ok(Transition { asset, moved }) => (asset, What::Moved(moved)),
+            Err(why) => {
+                let (alarm, by) = (Arc::clone(alarm), command.by.clone());
+                (None, What::Rejected { alarm, why: why.to_string(), by })
+            }
+        };
+        out.events.push(event(now, now.mono, asset, what));
+    }
+
+    fn tick(&mut self, now: &Now, out: &mut Events) {
+        self.watch_clock(now, out);
+        self.judge_freshness(now);
+        for metric in &self.metrics {
+            let known = metric.evaluate(&self.known, now.mono);
+            let place = &mut self.known[metric.point.index()];
+            if *place != known {
+                *place = known;
+                self.told.dirty.mark(metric.point);
+            }
+        }
+        for (value, known) in self.for_rules.iter_mut().zip(&self.known) {
+            *value = known.for_rules();
+        }
+        self.alarms.tick(*now, &self.for_rules, &mut self.transitions);
+        for Transition { asset, moved } in self.transitions.drain(..) {
+            out.events.push(event(now, now.mono, asset, What::Moved(moved)));
+        }
+        let mut found = Vec::new();
+        for (meter, power) in &self.meters.with_power {
+            if let Ok(power_kw) = self.known[power.index()].value {
+                self.ledger.watch(now, *meter, power_kw, &mut found);
+            }
+        }
+        self.ledger.advance(now, &mut out.rows);
+        report_registers(now, &found, out);
+        self.count_rate(now);
+    }
+
+    fn watch_clock(&mut self, now: &Now, out: &mut Events) {
+        let Some(before) = self.clock.replace(*now) else { return };
+        let trusted = now.wall.trust.is_trusted();
+        let step = now.wall.utc - before.project(now.mono);
+        let stepped = step.abs() > CLOCK_STEP;
+        if stepped {
+            for slot in &mut self.slots {
+                slot.source_time = None;
+            }
+        }
+        if stepped || trusted != before.wall.trust.is_trusted() {
+            let step_s = if stepped { step.as_seconds_f64() } else { 0.0 };
+            out.events.push(event(now, now.mono, None, What::Clock { trusted, step_s }));
+        }
+    }
+
+    /// Turns what is too old, never seen or contradicted into its reason.
+    fn judge_freshness(&mut self, now: &Now) {
+        for (index, (slot, spec)) in self.slots.iter().zip(self.plant.points()).enumerate() {
+            if spec.origin == Origin::Computed {
+                continue;
+            }
+            let value = match (slot.at, &slot.value) {
+                (None, _) => Err(NoData::NeverSeen),
+                (_, Err(reason)) => Err(*reason),
+                (Some(at), Ok(_)) if now.mono.since(at) > spec.stale_after => Err(NoData::Stale),
+                (Some(_), Ok(value)) => value.as_number().ok_or(NoData::NotANumber),
+            };
+            let known = Known { value, at: slot.at, coverage: None };
+            if self.known[index] != known {
+                self.known[index] = known;
+                self.told.dirty.mark(PointId(u32::try_from(index).unwrap_or(u32::MAX)));
+            }
+        }
+        for check in &self.checks {
+            let Check::VoltageUnderCurrent { voltage, current } = check;
+            let (Ok(volts), Ok(amperes)) =
+                (self.known[voltage.index()].value, self.known[current.index()].value)
+            else {
+                continue;
+            };
+            if volts.abs() < NO_VOLTAGE_V && amperes.abs() > SOME_CURRENT_A {
+                self.known[voltage.index()].value = Err(NoData::Implausible);
+                self.told.dirty.mark(*voltage);
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
+    fn count_rate(&mut self, now: &Now) {
+        let since = self.counts.samples - self.counts.samples_at_last_tick;
+        self.counts.samples_at_last_tick = self.counts.samples;
+        let span_s = self
+            .told
+            .last_tick
+            .replace(now.mono)
+            .map_or(0.0, |last| now.mono.since(last).as_secs_f64());
+        self.counts.samples_per_second = if span_s > 0.0 { since as f64 / span_s } else { 0.0 };
+    }
+
+    fn health(&self) -> Health {
+        let (mut points, mut stale, mut bad) = (0, 0, 0);
+        for (known, spec) in self.known.iter().zip(self.plant.points()) {
+            if spec.origin == Origin::Computed {
+                continue;
+            }
+            points += 1;
+            match known.value {
+                Ok(_) | Err(NoData::NotANumber) => {}
+                Err(NoData::Stale | NoData::NeverSeen) => stale += 1,
+                Err(_) => bad += 1,
+            }
+        }
+        Health {
+            points,
+            stale,
+            bad,
+            rules: u32::try_from(self.alarms.len()).unwrap_or(u32::MAX),
+            step_us: self.counts.step_us,
+            samples_per_second: self.counts.samples_per_second,
+            dropped: self.counts.dropped,
+            late: self.counts.late,
+        }
+    }
+}
+
+impl Meters {
+    fn of(plant: &Plant) -> Self {
+        let mut meters =
+            Self { of_point: vec![None; plant.points().len()], with_power: Vec::new() };
+        for meter in plant.of_kind(AssetKind::Meter) {
+            if let Some(energy) = plant.find_point(meter, "energy") {
+                meters.of_point[energy.index()] = Some(meter);
+            }
+            if let Some(power) = plant.find_point(meter, "active_power") {
+                meters.with_power.push((meter, power));
+            }
+        }
+        meters
+    }
+}
+
+/// How often a meter's register is read: a point goes stale after three reads.
+fn reading_interval(plant: &Plant, meter: AssetId) -> Duration {
+    plant
+        .find_point(meter, "energy")
+        .map_or(Duration::from_secs(1), |point| plant.point(point).stale_after / 3)
+}
+
+impl Told {
+    fn new(plant: &Plant) -> Self {
+        Self {
+            seq: 0,
+            dirty: Dirty::new(plant.points().len()),
+            links: Dirty::new(plant.assets().len()),
+            events: Vec::new(),
+            rows: Vec::new(),
+            journal: VecDeque::with_capacity(EVENTS_KEPT),
+            ledger: BTreeMap::new(),
+            last_tick: None,
+        }
+    }
+
+    fn remember(&mut self, events: &[Event], rows: &[LedgerRow]) {
+        for event in events {
+            if self.journal.len() >= EVENTS_KEPT {
+                self.journal.pop_front();
+            }
+            self.journal.push_back(event.clone());
+        }
+        self.events.extend_from_slice(events);
+        for row in rows {
+            self.ledger.insert(row.meter, row.clone());
+        }
+        self.rows.extend_from_slice(rows);
+    }
+}
+
+impl<Id: Copy + Into<usize>> Dirty<Id> {
+    fn new(ids: usize) -> Self {
+        Self { marked: vec![false; ids], ids: Vec::with_capacity(ids) }
+    }
+
+    fn mark(&mut self, id: Id) {
+        if !std::mem::replace(&mut self.marked[id.into()], true) {
+            self.ids.push(id);
+        }
+    }
+
+    fn take(&mut self) -> Vec<Id> {
+        for id in &self.ids {
+            self.marked[(*id).into()] = false;
+        }
+        // A copy, so that the buffer keeps its room.
+        let ids = self.ids.clone();
+        self.ids.clear();
+        ids
+    }
+}
+
+fn event(now: &Now, at: Mono, asset: Option<AssetId>, what: What) -> Event {
+    Event { at, wall: now.label(at), asset, what }
+}
+
+fn report_registers(now: &Now, found: &[RegisterEvent], out: &mut Events) {
+    for register in found {
+        let what = What::Register { meter: register.meter, what: register.flag.text().to_owned() };
+        out.events.push(event(now, register.at, Some(register.meter), what));
+    }
+}
