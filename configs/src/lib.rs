@@ -2,10 +2,10 @@
 //! every fault a place and a remedy. Pure: the caller reads the disk.
 
 pub mod address;
-pub mod check;
 pub mod codec;
 pub mod fault;
 pub mod library;
+pub mod polling;
 pub mod profile;
 pub mod profile_file;
 pub mod render;

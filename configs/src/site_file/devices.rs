@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 use super::{assets, load::Profiles};
 use crate::{
     address::{Address, AddressError, Credentials},
-    check::{LinkLoad, fewest_requests},
+    polling::{LinkLoad, fewest_requests},
     library::Library,
     profile::{Map, MqttMap, Profile},
     secret::{self, Resolve},

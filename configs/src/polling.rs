@@ -63,7 +63,7 @@ impl LinkLoad {
             faults.add(
                 most.place.clone(),
                 format!(
-                    "\"{}\" needs at least {} requests per cycle{others}: they do not fit into {:?} even at {:?} each",
+                    "\"{}\" needs at least {} requests per cycle{others}, which do not fit into {:?} even at {:?} each",
                     most.device, most.requests, most.every, REQUEST_COST_MIN
                 ),
                 format!("write poll_every = \"{fits} ms\" or slower, or leave points out with without = [\"…\"]"),
