@@ -12,8 +12,8 @@ use wildmatch::WildMatch;
 use super::{assets, load::Profiles};
 use crate::{
     address::{Address, AddressError, Credentials},
-    polling::{LinkLoad, fewest_requests},
     library::Library,
+    polling::{LinkLoad, fewest_requests},
     profile::{Map, MqttMap, Profile},
     secret::{self, Resolve},
     site::Device,
