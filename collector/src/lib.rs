@@ -146,3 +146,20 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_panics_is_counted_and_started_again() {
+        let restarts = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&restarts);
+        let link = move || {
+            let earlier = seen.load(Ordering::Relaxed);
+            async move { assert!(earlier >= 3, "panic number {earlier}, wanted by this test") }
+        };
+        supervise("link".to_owned(), Arc::clone(&restarts), link).await;
+        assert_eq!(restarts.load(Ordering::Relaxed), 3);
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use configs::{
     address::Address,
-    codec::Codec,
+    codec::{Codec, Order},
     profile::{Map, ModbusMap, ModbusPoint, Table},
     site::Device,
 };
@@ -57,7 +57,7 @@ impl DevicePlan {
             .filter_map(|(declared, bound)| Some((declared, (*bound)?)))
             .map(|(declared, point)| {
                 let conversion = Conversion::new(&declared.unit, &plant.point(point).unit);
-                let plan = PointPlan { point, codec: declared.codec.clone(), conversion };
+                let plan = PointPlan { point, codec: codec(declared), conversion };
                 (item(declared, device.poll_every), plan)
             })
             .unzip();
@@ -125,6 +125,16 @@ fn item(point: &ModbusPoint, poll_every: Duration) -> Item {
     };
     let every = point.poll_every.map_or(poll_every, |every| every.max(poll_every));
     Item { table: point.table, address: point.address, width, every }
+}
+
+/// A single bit has no order of words or bytes, whatever the device says of its registers.
+fn codec(point: &ModbusPoint) -> Codec {
+    match point.table {
+        Table::Coil | Table::DiscreteInput => {
+            Codec { order: Order::default(), ..point.codec.clone() }
+        }
+        Table::Holding | Table::Input => point.codec.clone(),
+    }
 }
 
 fn limits(map: &ModbusMap) -> Limits {
