@@ -1,10 +1,21 @@
-//! The shipped profiles: every one is read without a fault.
+//! The shipped profiles: every one is read without a fault, and what they say agrees with what is known from outside.
 
 #![expect(clippy::unwrap_used, reason = "a test without its files fails")]
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-use configs::{fault::Source, profile::Profile, profile_file};
+use configs::{
+    fault::Source,
+    library::Library,
+    profile::{Contract, Map, MetadataPoint, ModbusMap, Profile},
+    profile_file,
+};
+use rules::{plant::AssetKind, value::Value};
+use serde::Deserialize;
 
 fn shipped() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
@@ -41,4 +52,150 @@ fn every_shipped_profile_is_read_without_a_fault() {
             Err(faults) => panic!("{faults}"),
         }
     }
+}
+
+fn shipped_profile(id: &str) -> Profile {
+    let library = Library::shipped();
+    profile_file::read(library.profile(id).unwrap()).unwrap()
+}
+
+fn modbus(profile: &Profile) -> &ModbusMap {
+    match &profile.map {
+        Map::Modbus(map) => map,
+        Map::Mqtt(_) => panic!("{} is no Modbus profile", profile.id),
+    }
+}
+
+#[test]
+fn every_profile_on_disk_ships_inside_the_program() {
+    let library = Library::shipped();
+    let embedded: BTreeSet<String> =
+        library.profile_names().map(|name| format!("profiles/{name}.toml")).collect();
+    let on_disk: BTreeSet<String> = shipped().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(embedded, on_disk);
+}
+
+/// A register image and its meaning, computed by `tests/data/orv3_rpu_image.py` from the public maps.
+#[derive(Deserialize)]
+struct Image {
+    registers: BTreeMap<u16, u16>,
+    values: BTreeMap<String, Value>,
+}
+
+#[test]
+fn an_orv3_register_image_means_what_the_public_maps_say() {
+    let image: Image = serde_json::from_str(include_str!("data/orv3_rpu_image.json")).unwrap();
+    let profile = shipped_profile("orv3-rpu");
+    let mut decoded = BTreeMap::new();
+    for point in &modbus(&profile).points {
+        let words: Vec<u16> = (0..point.codec.registers())
+            .filter_map(|at| image.registers.get(&(point.address + at)).copied())
+            .collect();
+        let value = point.codec.decode(&words);
+        decoded.insert(
+            point.quantity.to_string(),
+            value.unwrap_or_else(|why| panic!("{} at {}: {why}", point.quantity, point.address)),
+        );
+    }
+    assert_eq!(decoded, image.values);
+    assert_eq!(decoded["tcs.supply_temperature"], Value::Number(-3.4));
+}
+
+#[test]
+fn the_generic_profiles_offer_the_quantities_that_metrics_ask_for() {
+    let expected: &[(&str, &[&str])] = &[
+        (
+            "generic-cdu",
+            &[
+                "tcs.supply_temperature",
+                "tcs.return_temperature",
+                "tcs.supply_setpoint",
+                "tcs.flow",
+                "tcs.delta_pressure",
+                "tcs.supply_pressure",
+                "fws.supply_temperature",
+                "fws.return_temperature",
+                "fws.flow",
+                "pump_1.speed",
+                "pump_2.speed",
+                "pump_1.state",
+                "pump_2.state",
+                "filter.delta_pressure",
+                "reservoir.level",
+                "valve.position",
+                "leak.state",
+                "power",
+            ],
+        ),
+        (
+            "generic-rack",
+            &[
+                "liquid.supply_temperature",
+                "liquid.return_temperature",
+                "liquid.flow",
+                "liquid.delta_pressure",
+                "leak.state",
+            ],
+        ),
+        ("generic-meter", &["active_power", "energy", "voltage", "current", "power_factor"]),
+        ("generic-pdu", &["power", "energy", "line1_current", "line2_current", "line3_current"]),
+        (
+            "generic-cabinet",
+            &[
+                "power",
+                "fws.flow",
+                "fws.supply_temperature",
+                "fws.return_temperature",
+                "leak.state",
+            ],
+        ),
+        ("generic-weather", &["temperature", "humidity"]),
+        ("generic-room-sensor", &["temperature", "humidity"]),
+        ("generic-ups", &["input.power", "output.power", "load"]),
+        (
+            "orv3-rpu",
+            &[
+                "tcs.supply_temperature",
+                "tcs.return_temperature",
+                "tcs.flow",
+                "tcs.supply_pressure",
+                "pump_1.rotation",
+                "leak.internal",
+            ],
+        ),
+    ];
+    for (id, quantities) in expected {
+        let profile = shipped_profile(id);
+        let offered: BTreeSet<&str> =
+            profile.offered().iter().map(|point| point.quantity.as_ref()).collect();
+        for quantity in *quantities {
+            assert!(offered.contains(quantity), "{id} does not offer {quantity}");
+        }
+    }
+}
+
+#[test]
+fn the_metadata_contract_tells_like_points_apart() {
+    let profile = shipped_profile("dsx-exchange");
+    let Map::Mqtt(map) = &profile.map else { panic!("no MQTT profile") };
+    assert_eq!(map.republish_every.as_secs(), 100);
+    let Contract::Metadata(contract) = &map.contract else { panic!("no metadata contract") };
+    assert_eq!(contract.good_quality, 1);
+    let currents: Vec<(&str, &str)> = contract
+        .rules
+        .iter()
+        .filter(|rule| rule.point_type == "Current")
+        .map(|rule| (rule.tag_path_end.as_str(), rule.quantity.as_ref()))
+        .collect();
+    assert_eq!(
+        currents,
+        [("current/current/value", "current"), ("current/maxCurrent/value", "max_current")]
+    );
+    let flows: Vec<&MetadataPoint> =
+        contract.rules.iter().filter(|rule| &*rule.quantity == "tcs.flow").collect();
+    assert_eq!(flows.len(), 2);
+    let offered = profile.offered();
+    let flows = offered.iter().filter(|point| &**point.quantity == "tcs.flow");
+    let kinds: Vec<Option<AssetKind>> = flows.map(|point| point.asset_kind).collect();
+    assert_eq!(kinds, [Some(AssetKind::Cdu)], "two rules, one point");
 }
