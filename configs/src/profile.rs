@@ -183,6 +183,15 @@ impl TopicPoint {
 }
 
 impl MetadataPoint {
+    /// True where the tag path ends with the levels of `tag_path_end`, or any path will do.
+    pub fn takes_tag_path(&self, tag_path: &str) -> bool {
+        let end = &self.tag_path_end;
+        match tag_path.strip_suffix(end.as_str()) {
+            Some(rest) => end.is_empty() || rest.is_empty() || rest.ends_with('/'),
+            None => false,
+        }
+    }
+
     fn offered(&self) -> Offered<'_> {
         Offered {
             asset_kind: Some(self.asset_kind),

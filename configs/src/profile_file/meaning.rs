@@ -17,29 +17,29 @@ const KINDS: &[(&str, PointKind)] = &[
 
 const STATES_EXAMPLE: &str = "{ 0 = \"NoLeak\", 1 = \"Leak\" }";
 
+/// What could be understood; where something is `None`, its fault was reported.
 pub(super) struct Meaning {
-    pub(super) unit: Unit,
-    pub(super) kind: PointKind,
+    pub(super) unit: Option<Unit>,
+    pub(super) kind: Option<PointKind>,
     pub(super) states: Vec<StateLabel>,
 }
 
-/// Reads `kind`, `unit` and `states`. `natural` is the kind where neither `kind` nor `states` says otherwise.
+/// Reads `kind`, `unit` and `states`. `natural` is the kind where neither `kind` nor `states` says otherwise; `None` where
+/// a fault elsewhere hides it.
 pub(super) fn read(
     table: &Table<'_>,
     quantity: Option<&str>,
-    natural: PointKind,
-) -> Option<Meaning> {
+    natural: Option<PointKind>,
+) -> Meaning {
     let states = states(table);
-    let natural = if table.has("states") { PointKind::State } else { natural };
-    let kind = if table.has("kind") { table.choice("kind", KINDS) } else { Some(natural) };
-    let unit = match kind {
-        Some(PointKind::Gauge | PointKind::Counter) => number_unit(table, quantity),
-        Some(PointKind::State | PointKind::Text) => no_unit(table, quantity),
-        None => {
-            table.text("unit", "kW");
-            None
-        }
+    let kind = if table.has("kind") {
+        table.choice("kind", KINDS)
+    } else if table.has("states") {
+        Some(PointKind::State)
+    } else {
+        natural
     };
+    let is_number = matches!(kind, Some(PointKind::Gauge | PointKind::Counter));
     if kind.is_some_and(|kind| kind != PointKind::State) && table.has("states") {
         table.fault(
             table.place("states"),
@@ -47,7 +47,14 @@ pub(super) fn read(
             "write kind = \"state\", or leave \"states\" out",
         );
     }
-    Some(Meaning { unit: unit?, kind: kind?, states: states? })
+    table.ask(&["unit"]);
+    let unit = match kind {
+        Some(_) if is_number && table.has("states") && !table.has("unit") => None,
+        Some(_) if is_number => number_unit(table, quantity),
+        Some(_) => no_unit(table, quantity),
+        None => None,
+    };
+    Meaning { unit, kind, states }
 }
 
 /// A quantity as written, which may still hold placeholders.
@@ -125,23 +132,21 @@ fn no_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
     Some(Unit::none())
 }
 
-fn states(table: &Table<'_>) -> Option<Vec<StateLabel>> {
-    let (mut labels, mut sound) = (Vec::new(), true);
+/// Codes and their names, by code.
+pub(super) fn states(table: &Table<'_>) -> Vec<StateLabel> {
+    let mut labels = Vec::new();
     for (code, text) in table.entries("states", STATES_EXAMPLE) {
         match (code.value.parse::<u32>(), text.get_ref().as_str()) {
             (Ok(code), Some(text)) if !text.trim().is_empty() => {
                 labels.push(StateLabel { code, text: text.to_owned() });
             }
-            _ => {
-                sound = false;
-                table.fault(
-                    code.span.start..text.span().end,
-                    "a state is a whole number and a name",
-                    format!("write it like this: states = {STATES_EXAMPLE}"),
-                );
-            }
+            _ => table.fault(
+                code.span.start..text.span().end,
+                "a state is a whole number and a name",
+                format!("write it like this: states = {STATES_EXAMPLE}"),
+            ),
         }
     }
     labels.sort_by_key(|label| label.code);
-    sound.then_some(labels)
+    labels
 }

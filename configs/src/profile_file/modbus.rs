@@ -6,13 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use rules::plant::PointKind;
+use rules::{plant::PointKind, units::Unit};
 use toml::de::DeValue;
 
-use super::{
-    meaning::{self, Meaning},
-    register::{Defaults, Place},
-};
+use super::{meaning, register::Defaults};
 use crate::{
     codec::{Codec, Encoding},
     profile::{self, ModbusMap, ModbusPoint},
@@ -62,18 +59,19 @@ fn point(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
     let place = defaults.place(table);
     let encoding = defaults.encoding(table, place.as_ref().map(|place| place.table));
     let first_name = names.as_ref().and_then(|names| names.names.first());
-    let natural = encoding.map_or(PointKind::Gauge, natural_kind);
+    let natural = encoding.map(natural_kind);
     let meaning = meaning::read(table, first_name.map(String::as_str), natural);
     let encoding = encoding
-        .zip(meaning.as_ref())
-        .and_then(|(encoding, meaning)| encoding_of_kind(table, encoding, meaning.kind));
+        .zip(meaning.kind)
+        .and_then(|(encoding, kind)| encoding_of_kind(table, encoding, kind));
     let codec = encoding.and_then(|encoding| defaults.codec(table, encoding));
     let poll_every = defaults.poll_every(table);
     if encoding.is_none() {
         table.ask(&["order", "scale", "offset", "valid", "not_available"]);
     }
-    let (Some(quantity), Some(names), Some(place), Some(meaning), Some(codec), true) =
-        (quantity, names, place, meaning, codec, table.is_sound())
+    let (Some(quantity), Some(names), Some(place)) = (quantity, names, place) else { return };
+    let (Some(unit), Some(kind), Some(codec), true) =
+        (meaning.unit, meaning.kind, codec, table.is_sound())
     else {
         return;
     };
@@ -102,8 +100,8 @@ fn point(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
                 table: place.table,
                 address,
                 codec: codec.clone(),
-                unit: meaning.unit.clone(),
-                kind: meaning.kind,
+                unit: unit.clone(),
+                kind,
                 states: meaning.states.clone(),
                 poll_every,
             },
@@ -209,10 +207,11 @@ fn repeat_value(value: &DeValue<'_>) -> Option<String> {
 fn flags(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
     const EXAMPLE: &str = "{ 0 = \"leak.internal\", 1 = \"leak.external\" }";
     let place = defaults.place(table);
-    let meaning = meaning::read(table, None, PointKind::State);
+    let states = meaning::states(table);
     let poll_every = defaults.poll_every(table);
     let codec = defaults.codec(table, Encoding::Enumeration);
-    let bits = table.entries("bits", EXAMPLE);
+    let mut bits = table.entries("bits", EXAMPLE);
+    bits.sort_by_key(|(bit, _)| bit.span.start);
     if bits.is_empty() {
         table.fault(
             table.span(),
@@ -230,37 +229,24 @@ fn flags(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
             );
             continue;
         };
-        let named = meaning::check_quantity(table, quantity, name.span());
-        let (Some(place), Some(meaning), Some(codec), true) = (&place, &meaning, &codec, named)
-        else {
+        if !meaning::check_quantity(table, quantity, name.span()) {
             continue;
-        };
-        found.push(flag(place, meaning, codec, first, quantity, name.span(), poll_every));
-    }
-}
-
-fn flag(
-    place: &Place,
-    meaning: &Meaning,
-    codec: &Codec,
-    first: u8,
-    quantity: &str,
-    name: Range<usize>,
-    poll_every: Option<std::time::Duration>,
-) -> Found {
-    Found {
-        point: ModbusPoint {
-            quantity: quantity.into(),
-            table: place.table,
-            address: place.address,
-            codec: Codec { encoding: Encoding::Bits { first, width: 1 }, ..codec.clone() },
-            unit: meaning.unit.clone(),
-            kind: meaning.kind,
-            states: meaning.states.clone(),
-            poll_every,
-        },
-        name,
-        address: place.span.clone(),
+        }
+        let (Some(place), Some(codec)) = (&place, &codec) else { continue };
+        found.push(Found {
+            point: ModbusPoint {
+                quantity: quantity.into(),
+                table: place.table,
+                address: place.address,
+                codec: Codec { encoding: Encoding::Bits { first, width: 1 }, ..codec.clone() },
+                unit: Unit::none(),
+                kind: PointKind::State,
+                states: states.clone(),
+                poll_every,
+            },
+            name: name.span(),
+            address: place.span.clone(),
+        });
     }
 }
 

@@ -110,17 +110,20 @@ fn topic<'a>(table: &Table<'a>) -> Option<(TopicPoint, At<&'a str>)> {
     let quantity = checked_quantity(table);
     let value_path = member_path(table, "value_path", "value");
     let timestamp_path = member_path(table, "timestamp_path", "timestamp");
-    let meaning =
-        meaning::read(table, quantity.as_ref().map(|quantity| quantity.value), PointKind::Gauge);
-    let (quantity, meaning) = (quantity?, meaning?);
+    let meaning = meaning::read(
+        table,
+        quantity.as_ref().map(|quantity| quantity.value),
+        Some(PointKind::Gauge),
+    );
+    let quantity = quantity?;
     let point = TopicPoint {
         pattern: pattern?.value.to_owned(),
         asset_kind: asset_kind?,
         quantity: quantity.value.into(),
         value_path: value_path?,
         timestamp_path: timestamp_path?,
-        unit: meaning.unit,
-        kind: meaning.kind,
+        unit: meaning.unit?,
+        kind: meaning.kind?,
         states: meaning.states,
     };
     Some((point, quantity))
@@ -218,9 +221,12 @@ fn metadata_point<'a>(table: &Table<'a>) -> Option<(MetadataPoint, At<&'a str>)>
     let is_setpoint = table.flag("is_setpoint").unwrap_or(false);
     let asset_kind = asset_kind(table);
     let quantity = checked_quantity(table);
-    let meaning =
-        meaning::read(table, quantity.as_ref().map(|quantity| quantity.value), PointKind::Gauge);
-    let (quantity, meaning) = (quantity?, meaning?);
+    let meaning = meaning::read(
+        table,
+        quantity.as_ref().map(|quantity| quantity.value),
+        Some(PointKind::Gauge),
+    );
+    let quantity = quantity?;
     let point = MetadataPoint {
         object_type: object_type?.value.to_owned(),
         point_type: point_type?.value.to_owned(),
@@ -230,8 +236,8 @@ fn metadata_point<'a>(table: &Table<'a>) -> Option<(MetadataPoint, At<&'a str>)>
         is_setpoint,
         asset_kind: asset_kind?,
         quantity: quantity.value.into(),
-        unit: meaning.unit,
-        kind: meaning.kind,
+        unit: meaning.unit?,
+        kind: meaning.kind?,
         states: meaning.states,
     };
     Some((point, quantity))
@@ -263,14 +269,7 @@ fn takes_all_of(earlier: &MetadataPoint, later: &MetadataPoint) -> bool {
         && earlier.is_setpoint == later.is_setpoint
         && earlier.process_area.iter().all(has_area)
         && earlier.members.iter().all(|member| later.members.contains(member))
-        && is_path_end(&later.tag_path_end, &earlier.tag_path_end)
-}
-
-fn is_path_end(path: &str, end: &str) -> bool {
-    match path.strip_suffix(end) {
-        Some(rest) => end.is_empty() || rest.is_empty() || rest.ends_with('/'),
-        None => false,
-    }
+        && earlier.takes_tag_path(&later.tag_path_end)
 }
 
 type SeenMeaning = (Unit, PointKind, Vec<StateLabel>);

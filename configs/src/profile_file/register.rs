@@ -343,7 +343,7 @@ fn check_not_available(point: &Table<'_>, listed: &[i128], encoding: Encoding, s
     } else if let Some(wrong) = listed.iter().find(|raw| !fits(raw)) {
         point.fault(
             span,
-            format!("{wrong} does not fit into {width} bits"),
+            format!("{wrong} (0x{wrong:X}) does not fit into {width} bits"),
             "list raw register values, before scale and offset",
         );
     }

@@ -76,8 +76,8 @@ for n, code in enumerate([1, 1, 1, 2], start=1):
 state("reservoir.status", 36886, 3)
 flags(
     36887,
-    {0: "led.reservoir", 1: "led.reservoir_blinking", 2: "led.leak", 3: "led.fault", 4: "led.power"},
-    {"led.reservoir", "led.power"},
+    {0: "led.reservoir", 1: "led.reservoir_blinking", 2: "leak.state", 3: "led.fault", 4: "led.power"},
+    {"led.reservoir", "led.power", "leak.state"},
 )
 state("pumps.status", 36888, 1)
 state("fans.status", 36889, 0)

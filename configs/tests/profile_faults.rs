@@ -1,0 +1,190 @@
+//! What the profile reader says about files that are wrong, and that it says something about any of them.
+
+use configs::{
+    codec::{Encoding, Order},
+    fault::{Fault, Source},
+    profile::{Map, ModbusPoint, Table},
+    profile_file,
+};
+use proptest::prelude::*;
+
+fn read(text: &str) -> Result<configs::profile::Profile, Vec<Fault>> {
+    profile_file::read(&Source { name: "profiles/p.toml".into(), text: text.into() })
+}
+
+/// One fault a line: place, the text it points at, message, remedy.
+fn faults(text: &str) -> String {
+    let line = |fault: &Fault| {
+        let (line, column) = fault.line_and_column();
+        let place = text.get(fault.span.clone()).unwrap_or("outside the text");
+        let place = place.lines().next().unwrap_or_default();
+        format!("{line}:{column} `{place}`\n  {}\n  {}\n", fault.message, fault.remedy)
+    };
+    match read(text) {
+        Ok(_) => "no faults".to_owned(),
+        Err(faults) => faults.iter().map(line).collect(),
+    }
+}
+
+/// The points of a Modbus profile whose header is given here.
+fn points(header: &str, rest: &str) -> Vec<ModbusPoint> {
+    let text = format!("title = \"t\"\nsource = \"s\"\nprotocol = \"modbus\"\n{header}\n{rest}");
+    match read(&text) {
+        Ok(profile) => match profile.map {
+            Map::Modbus(map) => map.points,
+            Map::Mqtt(_) => panic!("no Modbus profile"),
+        },
+        Err(found) => panic!("{} faults: {}", found.len(), faults(&text)),
+    }
+}
+
+#[test]
+fn every_fault_of_a_register_map_is_reported_at_its_place() {
+    insta::assert_snapshot!(faults(include_str!("data/bad_modbus.toml")));
+}
+
+#[test]
+fn every_fault_of_a_metadata_contract_is_reported_at_its_place() {
+    insta::assert_snapshot!(faults(include_str!("data/bad_mqtt.toml")));
+}
+
+#[test]
+fn every_fault_of_a_topic_list_is_reported_at_its_place() {
+    insta::assert_snapshot!(faults(include_str!("data/bad_topics.toml")));
+}
+
+#[test]
+fn addresses_are_read_in_the_notation_of_the_document() {
+    const POINT: &str = "[[point]]\nquantity = \"load\"\nunit = \"%\"\ntype = \"u16\"\naddress = ";
+    let place = |header: &str, address: &str| {
+        let points = points(header, &format!("{POINT}{address}"));
+        (points[0].table, points[0].address)
+    };
+    assert_eq!(place("", "36865"), (Table::Holding, 36865));
+    assert_eq!(place("", "0x9000"), (Table::Holding, 0x9000));
+    assert_eq!(place("address_base = 1", "1"), (Table::Holding, 0));
+    assert_eq!(place("address_base = 1", "65536"), (Table::Holding, 65535));
+    assert_eq!(place("notation = \"40001\"", "40001"), (Table::Holding, 0));
+    assert_eq!(place("notation = \"40001\"", "30385"), (Table::Input, 384));
+    assert_eq!(place("notation = \"40001\"", "465536"), (Table::Holding, 65535));
+    // Some makers count 40000 as the first one.
+    assert_eq!(place("notation = \"40001\"\naddress_base = 0", "40001"), (Table::Holding, 1));
+}
+
+#[test]
+fn a_leading_digit_names_coils_and_inputs() {
+    let read = points(
+        "notation = \"40001\"",
+        "[[point]]\nquantity = \"door.state\"\naddress = \"00017\"\n\
+         [[point]]\nquantity = \"smoke.state\"\naddress = 10022",
+    );
+    let places: Vec<_> = read.iter().map(|point| (point.table, point.address)).collect();
+    assert_eq!(places, [(Table::Coil, 16), (Table::DiscreteInput, 21)]);
+    assert!(read.iter().all(|point| point.codec.encoding == Encoding::Bits { first: 0, width: 1 }));
+}
+
+#[test]
+fn an_address_that_its_notation_does_not_know_is_refused() {
+    const HEAD: &str = "title = \"t\"\nsource = \"s\"\nprotocol = \"modbus\"\n";
+    const POINT: &str = "[[point]]\nquantity = \"load\"\nunit = \"%\"\ntype = \"u16\"\naddress = ";
+    for (header, address) in [
+        ("", "-1"),
+        ("", "65536"),
+        ("address_base = 1", "0"),
+        ("", "\"40001\""),
+        ("notation = \"40001\"", "40000"),
+        ("notation = \"40001\"", "50001"),
+        ("notation = \"40001\"", "465537"),
+        ("notation = \"40001\"", "4000001"),
+        ("notation = \"40001\"", "-4001"),
+    ] {
+        let text = format!("{HEAD}{header}\n{POINT}{address}");
+        assert_eq!(read(&text).unwrap_err().len(), 1, "{header} {address}");
+    }
+}
+
+#[test]
+fn defaults_hold_until_a_point_says_otherwise() {
+    let points = points(
+        "[defaults]\ntable = \"input\"\norder = \"cdab\"\ntype = \"u32\"\npoll_every = \"5 s\"\nnot_available = { u32 = [0xFFFF_FFFF] }",
+        "[[point]]\nquantity = \"power\"\naddress = 0\nunit = \"W\"\n\
+         [[point]]\nquantity = \"load\"\naddress = 2\ntype = \"u16\"\ntable = \"holding\"\norder = \"abcd\"\npoll_every = \"1 s\"\nunit = \"%\"\n\
+         [[point]]\nquantity = \"energy\"\naddress = 4\nkind = \"counter\"\nunit = \"kWh\"\nnot_available = [0]",
+    );
+    let [power, load, energy] = points.as_slice() else { panic!("three points") };
+    assert_eq!((power.table, power.codec.order), (Table::Input, Order::Cdab));
+    assert_eq!(power.codec.not_available, [0xFFFF_FFFF]);
+    assert_eq!(power.poll_every.map(|every| every.as_secs()), Some(5));
+    assert_eq!((load.table, load.codec.order), (Table::Holding, Order::Abcd));
+    assert_eq!(load.codec.not_available, []);
+    assert_eq!(load.poll_every.map(|every| every.as_secs()), Some(1));
+    assert_eq!(energy.codec.not_available, [0]);
+}
+
+#[test]
+fn a_number_and_the_flags_of_its_register_may_share_it() {
+    let points = points(
+        "",
+        "[[point]]\nquantity = \"status\"\naddress = 0\ntype = \"u16\"\nkind = \"state\"\n\
+         [[flags]]\naddress = 0\nbits = { 0 = \"alarm.low\", 15 = \"alarm.high\" }",
+    );
+    assert_eq!(points.len(), 3);
+}
+
+#[test]
+fn repeats_take_numbers_and_words() {
+    let points = points(
+        "",
+        "[[point]]\nquantity = \"pump_{n}.rotation\"\naddress = 10\ntype = \"u32\"\nunit = \"rpm\"\nrepeat = { n = [1, 2] }\n\
+         [[point]]\nquantity = \"{side}.temperature\"\naddress = 20\ntype = \"i16\"\nunit = \"°C\"\nrepeat = { side = [\"front\", \"rear\"], stride = 10 }",
+    );
+    let places: Vec<_> = points.iter().map(|p| (p.quantity.as_ref(), p.address)).collect();
+    let expected = [
+        ("pump_1.rotation", 10),
+        ("pump_2.rotation", 12),
+        ("front.temperature", 20),
+        ("rear.temperature", 30),
+    ];
+    assert_eq!(places, expected);
+}
+
+const SHIPPED: [&str; 3] = [
+    include_str!("../profiles/orv3-rpu.toml"),
+    include_str!("../profiles/generic-room-sensor.toml"),
+    include_str!("../profiles/dsx-exchange.toml"),
+];
+
+/// Bytes that decide something in TOML or in a profile.
+const TELLING: [&str; 16] = [
+    "[", "]", "{", "}", "\"", "=", "#", "\n", ".", "-", "99999", "0x", "{n}", "°", "\u{0}",
+    "repeat",
+];
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_a_fault(text in "(?s).{0,300}") {
+        if let Err(faults) = read(&text) {
+            prop_assert!(!faults.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_mutated_profile_is_read_or_refused_with_faults_inside_the_text(
+        which in 0..SHIPPED.len(),
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, prop::sample::select(TELLING.as_slice())), 1..4),
+    ) {
+        let mut text = SHIPPED[which].to_owned();
+        for (at, length, put) in cuts {
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let first = at.index(places.len());
+            let last = (first + length).min(places.len() - 1);
+            text.replace_range(places[first]..places[last], put);
+        }
+        if let Err(faults) = read(&text) {
+            prop_assert!(!faults.is_empty());
+            for fault in faults {
+                prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault.span);
+            }
+        }
+    }
+}
