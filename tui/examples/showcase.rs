@@ -1,0 +1,68 @@
+//! Runs the dashboard on a made-up hall that moves, to look at it: `cargo run -p tui --example showcase`.
+//!
+//! Arguments: `ascii` forces the ASCII letters, `lost` ends the feed after ten seconds.
+
+use std::time::Duration;
+
+use rules::{
+    alarm::Letter,
+    messages::{Action, Change, Command, Feed},
+};
+use tokio::{sync::mpsc, time::interval};
+use tui::{Looks, Options, Source};
+
+#[path = "../tests/hall/mod.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod hall;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let looks = Looks::detect(has("ascii"), |name| std::env::var(name).ok());
+    let options = Options { looks, operator: Some("zhao".to_owned()) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(show(options, has("lost")))?)
+}
+
+async fn show(options: Options, lost: bool) -> Result<(), tui::TuiError> {
+    let hall = hall::Hall::new();
+    let (to_screen, feed) = mpsc::channel(4);
+    let (commands, from_screen) = mpsc::channel(4);
+    let source = Source { snapshot: hall.snapshot(), feed, commands };
+    tokio::spawn(play(hall, to_screen, from_screen, lost));
+    tui::run(source, options).await
+}
+
+async fn play(
+    mut hall: hall::Hall,
+    screen: mpsc::Sender<Feed>,
+    mut commands: mpsc::Receiver<Command>,
+    lost: bool,
+) {
+    let mut ticks = interval(Duration::from_secs(1));
+    let end = hall.clock_s + 10;
+    loop {
+        let update = tokio::select! {
+            Some(command) = commands.recv() => {
+                let mut update = hall.step(0);
+                update.changes.extend(obey(&mut hall, command));
+                update
+            }
+            _ = ticks.tick() => hall.step(1),
+        };
+        if screen.send(Feed::Update(update)).await.is_err() || (lost && hall.clock_s > end) {
+            return;
+        }
+    }
+}
+
+fn obey(hall: &mut hall::Hall, command: Command) -> Vec<Change> {
+    let Action::Ack { alarm, .. } = command.action;
+    let letter = hall.alarms.iter().find(|known| known.name == alarm).map(|known| known.letter);
+    let next = match letter {
+        Some(Letter::B) => Letter::C,
+        Some(Letter::Bl) => Letter::Cl,
+        _ => Letter::A,
+    };
+    hall.set_letter(&alarm, next, Some(&command.by))
+}

@@ -1,0 +1,231 @@
+//! The loop around the screen: hear the gateway, hear the keys, draw when there is something new.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt;
+use rules::messages::{Action as Wish, Command, Feed, Snapshot};
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    task::{JoinError, spawn_blocking},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use crate::{
+    keymap,
+    looks::Looks,
+    model::Applied,
+    state::{Action, Connection, State},
+    terminal::Guard,
+    view,
+};
+
+/// Figures are redrawn this often at most; alarms and keys at once.
+const FRAME_EVERY: Duration = Duration::from_millis(500);
+
+/// Without any update for so long, every value on the screen is marked as old.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// What the dashboard lives on.
+#[derive(Debug)]
+pub struct Source {
+    pub snapshot: Snapshot,
+    /// What follows the snapshot, in order. Closed: the gateway is gone.
+    pub feed: mpsc::Receiver<Feed>,
+    pub commands: mpsc::Sender<Command>,
+}
+
+/// Who sits before the screen, and what the screen can do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub looks: Looks,
+    /// Whose name stands on acknowledgements; `None`: may only look.
+    pub operator: Option<String>,
+}
+
+/// Why the dashboard could not go on.
+#[derive(Debug, Error)]
+pub enum TuiError {
+    #[error("standard output is not a terminal")]
+    NotATerminal,
+    #[error("the terminal failed")]
+    Terminal(#[from] io::Error),
+    #[error("the dashboard crashed")]
+    Crashed(#[source] JoinError),
+}
+
+/// Shows the dashboard until the operator quits or a signal ends it. It runs on a thread of its own: a terminal that
+/// takes its time (a slow line, a stopped screen) keeps nobody waiting. Needs a tokio runtime with time and I/O.
+pub async fn run(source: Source, options: Options) -> Result<(), TuiError> {
+    if !io::stdout().is_terminal() {
+        return Err(TuiError::NotATerminal);
+    }
+    let runtime = Handle::current();
+    let dashboard = spawn_blocking(move || runtime.block_on(show(source, options)));
+    dashboard.await.map_err(TuiError::Crashed)?
+}
+
+/// What woke the loop.
+enum Heard {
+    Gateway(Option<Feed>),
+    Key(Option<io::Result<Event>>),
+    Frame,
+    Stop,
+}
+
+async fn show(mut source: Source, options: Options) -> Result<(), TuiError> {
+    let mut stop = Stop::new()?;
+    let mut screen = Guard::take()?;
+    let mut keys = EventStream::new();
+    let mut frames = interval(FRAME_EVERY);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut dashboard = Dashboard {
+        state: State::new(source.snapshot, options.looks, options.operator),
+        commands: source.commands,
+        sent: 0,
+        heard_at: Instant::now(),
+    };
+    let mut closed = false;
+    // Nothing is drawn when nothing changed.
+    let mut draw = Draw::Now;
+    loop {
+        if draw == Draw::Now {
+            screen.terminal.draw(|frame| view::draw(frame, &dashboard.state))?;
+            draw = Draw::Nothing;
+        }
+        let heard = tokio::select! {
+            biased;
+            () = stop.wait() => Heard::Stop,
+            key = keys.next() => Heard::Key(key),
+            news = source.feed.recv(), if !closed => Heard::Gateway(news),
+            _ = frames.tick() => Heard::Frame,
+        };
+        let next = match heard {
+            Heard::Stop | Heard::Key(None) => return Ok(()),
+            Heard::Key(Some(event)) => match dashboard.press(&event?) {
+                Some(Action::Quit) => return Ok(()),
+                Some(Action::Redraw) => {
+                    screen.terminal.clear()?;
+                    Draw::Now
+                }
+                Some(Action::Send(_)) | None => Draw::Now,
+            },
+            Heard::Gateway(news) => {
+                closed = news.is_none();
+                dashboard.hear(news)
+            }
+            Heard::Frame if dashboard.listen() || draw == Draw::Soon => Draw::Now,
+            Heard::Frame => Draw::Nothing,
+        };
+        draw = draw.max(next);
+    }
+}
+
+/// How urgently the screen has to be drawn.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Draw {
+    Nothing,
+    /// With the next regular frame.
+    Soon,
+    Now,
+}
+
+/// Everything but the terminal.
+struct Dashboard {
+    state: State,
+    commands: mpsc::Sender<Command>,
+    /// Commands sent so far: makes their keys.
+    sent: u64,
+    heard_at: Instant,
+}
+
+impl Dashboard {
+    fn press(&mut self, event: &Event) -> Option<Action> {
+        let Event::Key(key) = event else { return None };
+        let cmd = keymap::command(*key, self.state.context())?;
+        let action = self.state.update(cmd);
+        if let Some(Action::Send(wishes)) = &action {
+            for wish in wishes {
+                self.send(wish.clone());
+            }
+        }
+        action
+    }
+
+    /// A command that the gateway cannot take now is refused to the operator's face, not queued for later.
+    fn send(&mut self, action: Wish) {
+        let Some(by) = self.state.operator().map(str::to_owned) else { return };
+        self.sent += 1;
+        // One screen of one process never gives the same key twice within a run of the gateway.
+        let since_boot = self.state.live().at.mono.0.as_millis();
+        let key = format!("{by}-{}-{since_boot}-{}", std::process::id(), self.sent);
+        if self.commands.try_send(Command { key, by, action }).is_err() {
+            self.state.notice = Some("the gateway takes no command now; try again".to_owned());
+        }
+    }
+
+    fn hear(&mut self, news: Option<Feed>) -> Draw {
+        self.heard_at = Instant::now();
+        match news {
+            None => {
+                self.state.connection = Connection::Closed;
+                Draw::Now
+            }
+            Some(Feed::Snapshot(snapshot)) => {
+                self.state.replace(*snapshot);
+                Draw::Now
+            }
+            Some(Feed::Update(update)) => match self.state.apply(update) {
+                Applied::Alarms => Draw::Now,
+                Applied::Figures => Draw::Soon,
+                Applied::Old => Draw::Nothing,
+                // The gateway sends a new snapshot to a client that fell behind; until then nothing shown is sure.
+                Applied::Gap => {
+                    self.state.connection = Connection::Resync;
+                    Draw::Soon
+                }
+            },
+        }
+    }
+
+    /// Notices silence; true when that changed the screen.
+    fn listen(&mut self) -> bool {
+        let silent = self.heard_at.elapsed() > SILENCE;
+        if silent && self.state.connection == Connection::Live {
+            self.state.connection = Connection::Silent;
+            return true;
+        }
+        false
+    }
+}
+
+/// The signals that end a program with a screen. Ctrl-C is a key here, because the terminal is in raw mode.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}

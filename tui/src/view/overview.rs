@@ -1,0 +1,338 @@
+//! Overview: is the hall safe? Read in five seconds, from top to bottom.
+//!
+//! ```text
+//! top alarms   unacknowledged first
+//! hall         power ratio, IT power, liquid heat, facility water, dew margin, density, leaks
+//! loops        one line a CDU
+//! rows         one glyph a rack
+//! data path    devices, points, what is stale or lost
+//! events       newest first
+//! ```
+
+use std::borrow::Cow;
+
+use ratatui::{style::Style, text::Line};
+use rules::messages::{Event, What};
+use unicode_width::UnicodeWidthStr;
+
+use super::{Scene, alarms, loops, racks, row::Row, section::Section};
+use crate::{
+    history::{CELL_S, CELLS, History},
+    model::{Figure, Shown},
+    number,
+    state::Pane,
+};
+
+pub(super) fn sections<'a>(scene: &'a Scene<'a>) -> Vec<Section<'a>> {
+    let mut sections = vec![alarms::list(scene, scene.width), hall(scene)];
+    if !scene.model.index.cdus.is_empty() {
+        sections.push(loops::table(scene));
+    }
+    if !scene.model.index.rows.is_empty() {
+        sections.push(racks::glyph_rows(scene));
+    }
+    sections.push(data_path(scene));
+    sections.push(events(scene));
+    sections
+}
+
+/// One measured figure of the hall with its scale.
+struct Gauge<'a> {
+    label: &'static str,
+    figure: Figure<'a>,
+    decimals: usize,
+    low: f64,
+    high: f64,
+    history: &'a History,
+    note: String,
+}
+
+fn hall<'a>(scene: &Scene<'a>) -> Section<'a> {
+    let mut heading = scene.heading("HALL", None);
+    if scene.is_wide() {
+        let minutes = CELL_S * CELLS as u64 / 60;
+        heading = heading.to(GAUGE_HISTORY_AT).put(format!("{minutes} min "), scene.looks.quiet());
+    }
+    let gauges = power_gauges(scene).into_iter().chain(cooling_gauges(scene));
+    let mut lines: Vec<Line<'static>> = gauges.map(|gauge| gauge_line(scene, &gauge)).collect();
+    lines.push(leaks(scene));
+    Section::fixed(heading, lines)
+}
+
+/// Where the sparklines begin on a wide screen.
+const GAUGE_HISTORY_AT: usize = 74;
+
+fn power_gauges<'a>(scene: &Scene<'a>) -> [Gauge<'a>; 3] {
+    let (model, site) = (scene.model, &scene.model.index.site);
+    let design = model.index.design_power_kw;
+    let it_power = model.figure(site.it_power);
+    let share = it_power.number().filter(|_| design > 0.0).map_or_else(String::new, |power| {
+        format!("{} % of design", number::decimal(power / design * 100.0, 0))
+    });
+    let facility = scene.spoken(&model.figure(site.facility_power), 0);
+    let largest = scene.spoken(&model.figure(site.rack_power_max), 1);
+    let floor = scene.spoken(&model.figure(site.power_density), 2);
+    [
+        Gauge {
+            label: "POWER RATIO",
+            figure: model.figure(site.power_ratio),
+            decimals: 3,
+            low: 1.0,
+            high: 1.6,
+            history: &model.trends.power_ratio,
+            note: format!("facility {facility}"),
+        },
+        Gauge {
+            label: "IT POWER",
+            figure: it_power,
+            decimals: 0,
+            low: 0.0,
+            high: design.max(1.0),
+            history: &model.trends.it_power,
+            note: share,
+        },
+        Gauge {
+            label: "PER RACK",
+            figure: model.figure(site.rack_power_mean),
+            decimals: 1,
+            low: 0.0,
+            high: model.index.design_rack_kw.max(1.0),
+            history: &model.trends.rack_power_mean,
+            note: format!("max {largest}   {floor}"),
+        },
+    ]
+}
+
+fn cooling_gauges<'a>(scene: &Scene<'a>) -> [Gauge<'a>; 3] {
+    let (model, site) = (scene.model, &scene.model.index.site);
+    let capture = Scene::scaled(model.figure(site.heat_capture), 100.0, "%");
+    let dew = model.index.dew_points.first().map(|point| model.figure(Some(*point)));
+    let warmest = model.warmest_supply();
+    let warmest_at = warmest.and_then(|(at, _)| model.index.cdus.get(at));
+    let rated = model.index.rated_heat_kw.unwrap_or(model.index.design_power_kw);
+    [
+        Gauge {
+            label: "LIQUID HEAT",
+            figure: model.figure(site.liquid_heat),
+            decimals: 0,
+            low: 0.0,
+            high: rated.max(1.0),
+            history: &model.trends.liquid_heat,
+            note: format!("capture {}", scene.spoken(&capture, 0)),
+        },
+        Gauge {
+            label: "FWS SUPPLY",
+            figure: warmest_figure(scene, warmest),
+            decimals: 1,
+            low: 10.0,
+            high: 50.0,
+            history: &model.trends.fws_supply,
+            note: warmest_at
+                .map_or_else(String::new, |cdu| format!("warmest at {}", scene.name(cdu.asset))),
+        },
+        Gauge {
+            label: "DEW MARGIN",
+            figure: model.figure(site.dew_point_margin),
+            decimals: 1,
+            low: 0.0,
+            high: 20.0,
+            history: &model.trends.dew_point_margin,
+            note: dew
+                .map_or_else(String::new, |dew| format!("dew point {}", scene.spoken(&dew, 1))),
+        },
+    ]
+}
+
+/// The warmest supply as the figure of its CDU, with age and mark.
+fn warmest_figure<'a>(scene: &Scene<'a>, warmest: Option<(usize, f64)>) -> Figure<'a> {
+    let cdus = &scene.model.index.cdus;
+    let cdu = warmest.and_then(|(at, _)| cdus.get(at)).or_else(|| cdus.first());
+    scene.model.figure(cdu.and_then(|cdu| cdu.fws.supply))
+}
+
+/// ` IT POWER       2914 kW    0 |......#....| 4000   ..::--==++  73 % of design`
+fn gauge_line(scene: &Scene<'_>, gauge: &Gauge<'_>) -> Line<'static> {
+    let (looks, wide) = (scene.looks, scene.is_wide());
+    let unit = if gauge.figure.unit == "1" { "" } else { gauge.figure.unit };
+    let bar = scene.bar(gauge.figure.number(), gauge.low, gauge.high, if wide { 30 } else { 18 });
+    let row = Row::new().gap(1).left(gauge.label, 13, Style::new());
+    let row = scene.figure(row, &gauge.figure, gauge.decimals, 9).left(
+        &scene.unit(unit),
+        4,
+        looks.quiet(),
+    );
+    let low = number::decimal(gauge.low, usize::from(gauge.decimals > 2));
+    let high = number::decimal(gauge.high, usize::from(gauge.decimals > 2));
+    let row =
+        row.right(&low, 4, looks.quiet()).gap(1).plain(bar).gap(1).left(&high, 6, looks.quiet());
+    let row =
+        if wide { sparkline(row.to(GAUGE_HISTORY_AT), scene, gauge.history).gap(2) } else { row };
+    let coverage = gauge.figure.coverage.filter(|coverage| !coverage.is_full());
+    let coverage = coverage.map_or_else(String::new, |coverage| format!("{coverage} known  "));
+    let note = match gauge.figure.reason() {
+        Some(reason) => Cow::Owned(format!("{coverage}{reason}")),
+        None => Cow::Owned(format!("{coverage}{}", gauge.note)),
+    };
+    row.put(looks.text(&note), looks.quiet()).into_line()
+}
+
+fn sparkline(row: Row, scene: &Scene<'_>, history: &History) -> Row {
+    let glyphs = scene.looks.spark();
+    let missing = CELLS.saturating_sub(history.cells().len());
+    let cells = history.heights(glyphs.len());
+    let text: String = cells
+        .map(|height| height.and_then(|height| glyphs.get(height)).copied().unwrap_or("?"))
+        .collect();
+    row.gap(missing).plain(text)
+}
+
+/// Leak detectors by what they say; nothing is called dry that did not say so.
+fn leaks(scene: &Scene<'_>) -> Line<'static> {
+    let model = scene.model;
+    let mut said: Vec<(Cow<'_, str>, u32, bool)> = Vec::new();
+    let mut unknown = 0_u32;
+    for point in &model.index.leaks {
+        let figure = model.figure(Some(*point));
+        let words = match figure.shown {
+            Shown::Words(words) => words,
+            Shown::Number(code) => Cow::Owned(format!("code {code}")),
+            Shown::Absent | Shown::Unknown(_) | Shown::Meaningless(_) => {
+                unknown += 1;
+                continue;
+            }
+        };
+        match said.iter_mut().find(|(known, ..)| *known == words) {
+            Some((_, count, marked)) => {
+                *count += 1;
+                *marked |= figure.mark.is_some();
+            }
+            None => said.push((words, 1, figure.mark.is_some())),
+        }
+    }
+    let mut row = Row::new().gap(1).left("LEAK SENSORS", 13, Style::new());
+    if model.index.leaks.is_empty() {
+        return row
+            .right("-", 8, scene.looks.quiet())
+            .put("  none declared", scene.looks.quiet())
+            .into_line();
+    }
+    // Those with an alarm first, then the many.
+    said.sort_by_key(|(_, count, marked)| (!*marked, std::cmp::Reverse(*count)));
+    row = row.gap(3);
+    for (words, count, marked) in said {
+        let style = if marked { scene.looks.strong() } else { Style::new() };
+        let mark = if marked { "*" } else { "" };
+        row = row.put(format!("{count} {}{mark}", scene.looks.text(&words)), style).gap(3);
+    }
+    if unknown > 0 {
+        row = row.put(format!("{unknown} ?"), Style::new()).gap(2);
+    }
+    row.put(format!("of {}", model.index.leaks.len()), scene.looks.quiet()).into_line()
+}
+
+fn data_path<'a>(scene: &Scene<'a>) -> Section<'a> {
+    let (model, looks) = (scene.model, scene.looks);
+    let health = &model.health;
+    let up = model.links.iter().filter(|link| link.up).count();
+    let strong_if = |bad: bool| if bad { looks.strong() } else { Style::new() };
+    let step_ms = std::time::Duration::from_micros(health.step_us).as_secs_f64() * 1e3;
+    let first = Row::new()
+        .gap(1)
+        .put(format!("devices {up}/{} up", model.links.len()), strong_if(up < model.links.len()))
+        .gap(3)
+        .plain(format!("points {}", health.points))
+        .gap(3)
+        .put(format!("stale {}", health.stale), strong_if(health.stale > 0))
+        .gap(2)
+        .put(format!("bad {}", health.bad), strong_if(health.bad > 0))
+        .gap(3)
+        .plain(format!("{} samples/s", number::decimal(health.samples_per_second, 0)));
+    let rest = Row::new()
+        .plain(format!("rules {} in {} ms", health.rules, number::decimal(step_ms, 2)))
+        .gap(3)
+        .put(format!("dropped {}", health.dropped), strong_if(health.dropped > 0))
+        .gap(2)
+        .put(format!("late {}", health.late), strong_if(health.late > 0));
+    let down: Vec<Line<'static>> = model
+        .links
+        .iter()
+        .filter(|link| !link.up)
+        .take(DOWN_SHOWN)
+        .map(|link| {
+            let why = link.trouble.as_deref().unwrap_or("no reason given");
+            Row::new()
+                .put(" down ", looks.strong())
+                .left(&scene.name(link.device), 14, Style::new())
+                .plain(format!(" {}  {}", looks.text(&link.address), looks.text(why)))
+                .into_line()
+        })
+        .collect();
+    let mut lines = if first.width() + rest.width() + 3 <= scene.width {
+        let mut line = first.gap(3).into_line();
+        line.spans.extend(rest.into_line().spans);
+        vec![line]
+    } else {
+        let mut line = Row::new().gap(1).into_line();
+        line.spans.extend(rest.into_line().spans);
+        vec![first.into_line(), line]
+    };
+    lines.extend(down);
+    Section { least: 1, ..Section::fixed(scene.heading("DATA PATH", None), lines) }
+}
+
+/// Devices that are down and named here; the alarms tell of all of them.
+const DOWN_SHOWN: usize = 3;
+
+fn events<'a>(scene: &'a Scene<'a>) -> Section<'a> {
+    let events = &scene.model.events;
+    let heading = scene.heading("EVENTS", Some(Pane::Events));
+    if events.is_empty() {
+        let nothing = Line::styled(" none since start", scene.looks.quiet());
+        return Section::fixed(heading, vec![nothing]);
+    }
+    Section {
+        heading: heading.put("(newest first) ", scene.looks.quiet()),
+        lines: events.len(),
+        least: 2,
+        selected: Some(scene.state.event),
+        line: Box::new(move |at| match events.iter().rev().nth(at) {
+            Some(event) => event_line(scene, event, at == scene.state.event),
+            None => Line::default(),
+        }),
+    }
+}
+
+/// `05:41:02 CDU-2    RACK FLOW LOW      B -> C  ack by li.wei`
+fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static> {
+    let source = event.asset.map_or_else(String::new, |asset| scene.name(asset));
+    let (what, more) = match &event.what {
+        What::Moved(moved) => (moved.title.to_string(), alarms::transition(moved)),
+        What::Rejected { alarm, why, by } => {
+            ("refused".to_owned(), format!("{alarm} by {by}: {why}"))
+        }
+        What::Clock { trusted: true, step_s } => {
+            ("clock".to_owned(), format!("trusted, step {} s", number::decimal(*step_s, 3)))
+        }
+        What::Clock { trusted: false, .. } => ("clock".to_owned(), "not trusted".to_owned()),
+        What::Link { up: true, why } => ("link up".to_owned(), why.clone()),
+        What::Link { up: false, why } => ("link down".to_owned(), why.clone()),
+        What::Register { meter, what } => {
+            ("register".to_owned(), format!("{}: {what}", scene.name(*meter)))
+        }
+        What::Note(note) => (note.clone(), String::new()),
+    };
+    let width = if scene.is_wide() { (14, 38) } else { (10, 26) };
+    let what = scene.looks.text(&what);
+    // A note has the rest of the line to itself.
+    let room = if more.is_empty() { what.width().max(width.1) } else { width.1 };
+    Row::new()
+        .put(scene.cursor(Pane::Events, selected), scene.looks.strong())
+        .left(&scene.moment(event.at), 8, Style::new())
+        .gap(1)
+        .left(&source, width.0, Style::new())
+        .gap(1)
+        .left(&what, room, Style::new())
+        .gap(1)
+        .put(scene.looks.text(&more), scene.looks.quiet())
+        .into_line()
+}
