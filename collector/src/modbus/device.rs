@@ -18,6 +18,9 @@ use crate::{
 /// Exceptions that may be due to one address in a block: illegal data address, illegal data value.
 const SPLIT_ON: [u8; 2] = [2, 3];
 
+/// Exceptions that say something about the block, not about the moment: illegal function, address, value.
+const LASTING: [u8; 3] = [1, 2, 3];
+
 /// Exceptions with which a gateway says that the device behind it does not answer: path unavailable, target failed to
 /// respond.
 const NO_DEVICE: [u8; 2] = [10, 11];
@@ -48,8 +51,10 @@ pub(super) struct Poller<'a> {
 struct Block {
     request: Request,
     due: Instant,
-    /// Set while the device answers, but not to this.
+    /// Set while the device answers, but not to this, or refuses this alone.
     silence: Option<Silence>,
+    /// Why there was nothing in the poll that is under way.
+    missed: Option<NoData>,
 }
 
 /// What one poll has brought so far.
@@ -143,7 +148,6 @@ impl<'a> Poller<'a> {
         let now = Instant::now();
         let mut tally = Tally::default();
         let mut work = VecDeque::from(mem::take(&mut self.blocks));
-        let mut timed_out = None;
         while let Some(mut block) = work.pop_front() {
             let probing = self.silence.is_some();
             if block.due > now && !probing {
@@ -152,7 +156,10 @@ impl<'a> Poller<'a> {
             }
             let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
             let answer = match missing {
-                Some(reason) => Err(reason),
+                Some(reason) => {
+                    tally.trouble.get_or_insert_with(|| (reason, reason.to_string()));
+                    Err(reason)
+                }
                 None => self.read(&block.request, socket, &mut tally).await,
             };
             if let Some(pieces) = self.split(&block, &answer, &mut tally, now) {
@@ -160,16 +167,15 @@ impl<'a> Poller<'a> {
                 continue;
             }
             block.due = outlet.next_tick(block.request.every, now);
-            let samples = self.plan.samples(&block.request, &answer, outlet.clock.now());
-            outlet.samples(samples).await?;
-            if missing.is_none() && answer == Err(NoData::Timeout) {
-                timed_out = Some(block);
-            } else {
-                block.silence = block.silence.filter(|_| missing.is_some());
-                self.blocks.push(block);
+            if missing.is_none() {
+                block.missed = answer.as_ref().err().copied();
+                block.silence = block.silence.filter(|_| block.missed.is_some());
             }
+            let samples = self.plan.samples(&block.request, &answer, outlet.clock.now());
+            self.blocks.push(block);
+            outlet.samples(samples).await?;
         }
-        self.close(timed_out, &tally, now);
+        self.close(&tally, now);
         if self.due <= now {
             self.due = outlet.next_tick(self.plan.poll_every, now);
         }
@@ -225,7 +231,11 @@ impl<'a> Poller<'a> {
             }
             ReadError::Malformed(_) => NoData::Malformed,
         };
-        tally.trouble = Some((reason, why.to_string()));
+        let text = match &why {
+            ReadError::Timeout(_) | ReadError::Refused { .. } => reason.to_string(),
+            ReadError::Unreachable(_) | ReadError::Malformed(_) => why.to_string(),
+        };
+        tally.trouble = Some((reason, text));
         Err(reason)
     }
 
@@ -255,19 +265,27 @@ impl<'a> Poller<'a> {
     }
 
     /// Draws the conclusions from a poll: who is silent, and which blocks to ask for next time.
-    fn close(&mut self, timed_out: Option<Block>, tally: &Tally, now: Instant) {
+    fn close(&mut self, tally: &Tally, now: Instant) {
         let DevicePlan { poll_every, timeout, .. } = *self.plan;
         let heard = tally.reply_time.is_some();
         if heard && self.silence.take().is_some() {
             self.blocks.iter_mut().for_each(|block| block.silence = None);
         }
-        if let Some(mut block) = timed_out {
-            // Asked last next time, so that it cannot keep the others from their turn.
-            let missed = |earlier: Option<&Silence>| {
-                Silence::after(earlier, NoData::Timeout, poll_every, timeout)
+        // What timed out is asked last next time, so that it cannot keep the others from their turn.
+        self.blocks.sort_by_key(|block| block.missed == Some(NoData::Timeout));
+        for block in &mut self.blocks {
+            let rests = match block.missed {
+                Some(NoData::Timeout) => heard,
+                // A device that refuses everything may be starting up.
+                Some(NoData::Refused(code)) => tally.delivered > 0 && LASTING.contains(&code),
+                _ => false,
             };
-            block.silence = heard.then(|| missed(block.silence.as_ref()));
-            self.blocks.push(block);
+            if let Some(reason) = block.missed.take()
+                && rests
+            {
+                let earlier = block.silence.as_ref();
+                block.silence = Some(Silence::after(earlier, reason, poll_every, timeout));
+            }
         }
         match tally.gave_up {
             // The link rests by itself when it cannot connect.
@@ -334,6 +352,7 @@ impl Tally {
 }
 
 fn planned(plan: &DevicePlan, due: Instant) -> Vec<Block> {
-    let block = |request: &Request| Block { request: request.clone(), due, silence: None };
+    let block =
+        |request: &Request| Block { request: request.clone(), due, silence: None, missed: None };
     plan.plan.requests.iter().map(block).collect()
 }

@@ -118,6 +118,15 @@ async fn one_register_that_the_device_does_not_have_costs_its_own_point_only() {
     let link = hall.link("cdu").unwrap();
     assert!(link.up, "{link:?}");
     assert_eq!(link.trouble.as_deref(), Some("refused by the device (exception 2)"));
+
+    // It is asked for less and less often, its point keeps saying why, and the others come with every poll.
+    let asked = || device.asked().iter().filter(|asked| asked.touches(3)).count();
+    let before = asked();
+    let refused = hall.samples("cdu.r3", 15).await;
+    assert!(refused.iter().all(|sample| sample.value == Err(NoData::Refused(2))), "{refused:?}");
+    assert!(asked() - before < 6, "{} requests in 15 polls", asked() - before);
+    device.behave(addresses);
+    hall.until("it is there after all", |hall| hall.is("cdu.r3", 3.0)).await;
 }
 
 #[tokio::test]
