@@ -9,6 +9,7 @@ pub mod polling;
 pub mod profile;
 pub mod profile_file;
 pub mod render;
+pub mod rule_file;
 pub mod secret;
 pub mod site;
 pub mod site_file;

@@ -25,7 +25,7 @@ const PROFILES: &[(&str, &str)] = shipped!("profiles":
     "orv3-rpu",
 );
 
-const RULES: &[(&str, &str)] = shipped!("rules":);
+const RULES: &[(&str, &str)] = shipped!("rules": "cdu", "comms", "leak", "power", "rack", "room");
 
 /// Profiles and rule files, each by its name: the file name without `.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ const UNIT_BY_WORD: &[(&str, &str)] = &[
     ("supply_pressure", "kPa"),
     ("return_pressure", "kPa"),
     ("delta_pressure", "kPa"),
+    ("delta_pressure_setpoint", "kPa"),
     ("heat", "kW"),
     ("heat_reported", "kW"),
     ("power", "kW"),

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rules::rule::RuleSpec;
+use rules::{plant::Plant, rule::RuleSpec};
 
 use crate::{
     fault::{Fault, Source},
     library::Library,
     profile::Profile,
-    profile_file,
+    profile_file, rule_file,
     table::{At, Faults, nearest},
 };
 
@@ -56,24 +56,36 @@ impl<'a> Profiles<'a> {
     }
 }
 
-/// The rules of these files. Rule ids are unique over all of them.
-pub(super) fn rules(names: &[Arc<str>], library: &Library, faults: &Faults<'_>) -> Vec<RuleSpec> {
+/// The rules of these files, checked against the plant. Rule ids are unique over all of them.
+pub(super) fn rules(
+    names: &[Arc<str>],
+    library: &Library,
+    plant: &Plant,
+    faults: &Faults<'_>,
+) -> Vec<RuleSpec> {
     let mut rules: Vec<RuleSpec> = Vec::new();
     for source in names.iter().filter_map(|name| library.rules(name)) {
-        match read_rules(source) {
-            Ok(read) => rules.extend(read),
+        match rule_file::read(source) {
+            Ok(read) => {
+                faults.extend(rule_file::check(source, &read, plant));
+                faults.extend(read.iter().filter_map(|rule| twice(source, rule, &rules)));
+                rules.extend(read);
+            }
             Err(found) => faults.extend(found),
         }
     }
     rules
 }
 
-/// No rule file ships yet, and none can be read.
-fn read_rules(source: &Source) -> Result<Vec<RuleSpec>, Vec<Fault>> {
-    Err(vec![not_yet(source, "rule files cannot be read yet")])
-}
-
-fn not_yet(source: &Source, message: &str) -> Fault {
-    let remedy = "name none of them".to_owned();
-    Fault { source: source.clone(), span: 0..0, message: message.to_owned(), remedy }
+/// The fault of a rule whose id another file has already.
+fn twice(source: &Source, rule: &RuleSpec, earlier: &[RuleSpec]) -> Option<Fault> {
+    let other = earlier.iter().find(|other| other.id == rule.id)?;
+    let written = format!("\"{}\"", rule.id);
+    let start = source.text.find(&written).unwrap_or_default();
+    Some(Fault {
+        source: source.clone(),
+        span: start..start + written.len(),
+        message: format!("a rule called \"{}\" is there already, at {}", rule.id, other.written_at),
+        remedy: "give one of the two another id".to_owned(),
+    })
 }

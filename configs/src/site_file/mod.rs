@@ -91,7 +91,7 @@ fn read(
     let feeds = edges::add_edges(&mut plant, &declared, faults);
     meter_tree::check(&plant, &feeds, &places, faults);
     let devices = devices::bind(&mut plant, &devices, faults);
-    let rules = rules_table(&root, library, faults);
+    let rules = rules_table(&root, library, &plant, faults);
     root.finish();
     Some(Site { info: info?, plant, devices, rules })
 }
@@ -137,7 +137,12 @@ fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
 }
 
 /// `[rules] include = ["coolant", …]`; without it every rule file of the library is used.
-fn rules_table(root: &Table<'_>, library: &Library, faults: &Faults<'_>) -> Vec<RuleSpec> {
+fn rules_table(
+    root: &Table<'_>,
+    library: &Library,
+    plant: &Plant,
+    faults: &Faults<'_>,
+) -> Vec<RuleSpec> {
     let mut names: Vec<Arc<str>> = Vec::new();
     let table = root.table("rules", "[rules]");
     match table.filter(|table| table.has("include")) {
@@ -162,5 +167,5 @@ fn rules_table(root: &Table<'_>, library: &Library, faults: &Faults<'_>) -> Vec<
         }
         None => names.extend(library.rule_names().map(Arc::from)),
     }
-    load::rules(&names, library, faults)
+    load::rules(&names, library, plant, faults)
 }

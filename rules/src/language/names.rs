@@ -274,7 +274,9 @@ impl Scope<'_> {
             || self.plant.points().iter().any(|point| {
                 point.quantity.rsplit_once('.').is_some_and(|(known, _)| known == part)
             });
-        part_is_known && (last == "state" || canonical_unit(last).is_some())
+        let is_code =
+            STATES.iter().any(|word| last == *word || last.ends_with(&format!("_{word}")));
+        part_is_known && (is_code || canonical_unit(last).is_some())
     }
 
     fn no_such_quantity(&self, asset: AssetId, path: &str) -> Unresolved {
@@ -334,6 +336,9 @@ const PARTS: &[&str] = &[
     "pump_3",
     "pump_4",
 ];
+
+/// Last words of quantities that are states.
+const STATES: &[&str] = &["state", "status", "fault"];
 
 fn has_loop(kind: AssetKind) -> bool {
     matches!(kind, AssetKind::Cdu | AssetKind::Rack)

@@ -1,0 +1,87 @@
+//! Rule files: what they become, what is said about the wrong ones, and that those that ship fit a plant.
+
+use std::collections::BTreeMap;
+
+use configs::{
+    fault::{Fault, Source},
+    library::Library,
+    rule_file, secret,
+    site_file::read_site,
+};
+use rules::alarm_set::AlarmSet;
+
+fn source(text: &str) -> Source {
+    Source { name: "x.toml".into(), text: text.into() }
+}
+
+/// Faults as an operator reads them: place, what the place holds, message, remedy.
+fn told(faults: &[Fault]) -> String {
+    let line = |fault: &Fault| {
+        let (line, column) = fault.line_and_column();
+        let place = fault.source.text.get(fault.span.clone()).unwrap_or("?");
+        format!("{line}:{column} `{place}`\n  {}\n  {}\n", fault.message, fault.remedy)
+    };
+    faults.iter().map(line).collect()
+}
+
+/// Rules that only the points of some other profile can feed.
+const NEED_OTHER_PROFILES: [&str; 7] = [
+    "cdu.dp_lo",
+    "cdu.static_lo",
+    "brk.load",
+    "brk.load_hihi",
+    "leak.tray",
+    "leak.sensor",
+    "leak.sensor_fault",
+];
+
+#[test]
+fn every_shipped_rule_watches_something_in_a_small_hall() {
+    let library = Library::shipped();
+    let text = include_str!("data/hall.toml");
+    let site = read_site(&source(text), &library, &secret::unresolved)
+        .unwrap_or_else(|faults| panic!("{}", told(&faults)));
+    let plant = rules::metrics::plan(site.plant).unwrap().plant;
+    let compiled =
+        AlarmSet::compile(&site.rules, &plant).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let values = vec![Err(rules::value::NoData::NeverSeen); plant.points().len()];
+    for rule in &site.rules {
+        let watches = plant
+            .assets()
+            .iter()
+            .map(|asset| format!("{}@{}", rule.id, asset.name))
+            .chain([rule.id.to_string()])
+            .any(|name| compiled.set.find(&name, &values).is_some());
+        let excused = NEED_OTHER_PROFILES.contains(&&*rule.id);
+        let why = compiled.not_applicable.iter().filter(|entry| entry.rule == rule.id);
+        assert!(watches != excused, "{}: {:?}", rule.id, why.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn shipped_rules_fit_every_shipped_site() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sites");
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let site = read_site(&source(&text), &Library::shipped(), &secret::unresolved);
+        let site = site.unwrap_or_else(|faults| panic!("{}: {}", path.display(), told(&faults)));
+        let plant = rules::metrics::plan(site.plant).unwrap().plant;
+        let compiled = AlarmSet::compile(&site.rules, &plant);
+        assert!(compiled.is_ok(), "{}: {:?}", path.display(), compiled.err());
+    }
+}
+
+#[test]
+fn every_shipped_rule_says_what_to_do_and_where_its_limit_comes_from() {
+    let library = Library::shipped();
+    let mut priorities: BTreeMap<u8, usize> = BTreeMap::new();
+    for name in library.rule_names() {
+        for rule in rule_file::read(library.rules(name).unwrap()).unwrap() {
+            assert!(!rule.consequence.is_empty() && !rule.action.is_empty(), "{}", rule.id);
+            assert!(!rule.source.is_empty(), "{}", rule.id);
+            *priorities.entry(rule.priority.into()).or_default() += 1;
+        }
+    }
+    assert!(priorities.values().sum::<usize>() >= 40, "{priorities:?}");
+}
