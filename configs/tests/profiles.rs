@@ -26,6 +26,7 @@ fn shipped() -> Vec<(String, String)> {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             (format!("profiles/{name}"), fs::read_to_string(path).unwrap())
         })
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|end| end == "toml"))
         .collect();
     files.sort();
     files
@@ -198,4 +199,20 @@ fn the_metadata_contract_tells_like_points_apart() {
     let flows = offered.iter().filter(|point| &**point.quantity == "tcs.flow");
     let kinds: Vec<Option<AssetKind>> = flows.map(|point| point.asset_kind).collect();
     assert_eq!(kinds, [Some(AssetKind::Cdu)], "two rules, one point");
+}
+
+/// The text between the first pair of fences.
+fn fenced(markdown: &str) -> &str {
+    markdown.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap()
+}
+
+#[test]
+fn the_example_in_the_description_of_the_format_is_read() {
+    let example = fenced(include_str!("../profiles/README.md"));
+    let profile =
+        read("profiles/example.toml", example).unwrap_or_else(|faults| panic!("{faults}"));
+    let map = modbus(&profile);
+    assert_eq!((map.max_registers, map.max_bits), (60, 2000));
+    assert_eq!(map.points.len(), 8);
+    assert_eq!(map.points[0].address, 100);
 }

@@ -1,6 +1,10 @@
 //! The points of an MQTT feed: `[[topic]]`, or `[metadata]` with `[[metadata_point]]`.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use rules::{
     plant::{AssetKind, PointKind, StateLabel},
@@ -72,15 +76,12 @@ fn topic_contract(
         root.fault(0..0, "the profile has no points", "add a table that begins with [[topic]]");
         return None;
     }
-    let (mut points, mut seen) = (Vec::new(), Seen::default());
+    let (mut points, mut seen, mut taken) = (Vec::new(), Seen::default(), HashSet::new());
     for table in topics {
         let point = topic(table);
         table.finish();
         let Some((point, name)) = point else { continue };
-        let same_topic = points.iter().any(|other: &TopicPoint| {
-            other.pattern == point.pattern && other.value_path == point.value_path
-        });
-        if same_topic {
+        if !taken.insert((point.pattern.clone(), point.value_path.clone())) {
             table.fault(
                 table.place("pattern"),
                 "an earlier [[topic]] already takes this value",
