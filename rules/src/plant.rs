@@ -227,6 +227,7 @@ pub enum Role {
     BoundaryIn,
     /// Out of it, for example exported electricity.
     BoundaryOut,
+    #[serde(alias = "onsite_gen")]
     OnsiteGeneration,
     BackupGeneration,
     Renewable,

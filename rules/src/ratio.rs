@@ -158,6 +158,8 @@ pub struct Title {
     pub period: Period,
     /// Named when the ratio is over a part of the data centre only; such a ratio compares with no other.
     pub boundary: Option<String>,
+    /// Named when carriers do not all count alike.
+    pub weights: Weights,
 }
 
 impl fmt::Display for Title {
@@ -169,9 +171,13 @@ impl fmt::Display for Title {
             Category::Three => 3,
         };
         match &self.boundary {
-            Some(boundary) => write!(f, "pPUE{category}[{boundary}] ({})", self.period),
-            None if self.period.is_annual() => write!(f, "PUE{category} ({})", self.period),
-            None => write!(f, "iPUE{category} ({})", self.period),
+            Some(boundary) => write!(f, "pPUE{category}[{boundary}] ({})", self.period)?,
+            None if self.period.is_annual() => write!(f, "PUE{category} ({})", self.period)?,
+            None => write!(f, "iPUE{category} ({})", self.period)?,
+        }
+        match self.weights {
+            Weights::None => Ok(()),
+            Weights::GreenGrid => f.write_str(" [weights tgg]"),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Input, Kind, Need};
+use super::{Input, Kind, MeterEnergy, Need};
 use crate::{
     coolant::Coolant,
     measures::Measure,
@@ -14,9 +15,20 @@ use crate::{
 /// Stands for a member of a list that has no value.
 const MISSING: &str = "missing";
 
-/// Arguments by name, as text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Arguments(BTreeMap<String, String>);
+/// Arguments by name, as text, and the contents of the input file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Arguments {
+    texts: BTreeMap<String, String>,
+    file: Option<InputFile>,
+}
+
+/// What an input file may hold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFile {
+    /// The meters of a tree with their energies.
+    pub meters: Vec<MeterEnergy>,
+}
 
 /// What is wrong with an argument.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,7 +39,9 @@ pub enum ArgumentError {
     Unknown { formula: &'static str, input: String },
     #[error("--{input} \"{text}\": {reason}")]
     Wrong { input: &'static str, text: String, reason: String },
-    /// The arguments do not go together.
+    #[error("--input is missing: {help}")]
+    NoFile { help: &'static str },
+    /// The arguments do not go together, or the file contradicts itself.
     #[error("{0}")]
     Conflict(String),
 }
@@ -35,20 +49,25 @@ pub enum ArgumentError {
 impl Arguments {
     /// Adds an argument; the last one of a name stays.
     pub fn insert(&mut self, name: impl Into<String>, text: impl Into<String>) {
-        self.0.insert(name.into(), text.into());
+        self.texts.insert(name.into(), text.into());
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Sets the contents of the input file.
+    pub fn set_file(&mut self, file: InputFile) {
+        self.file = Some(file);
+    }
+
+    pub(super) fn file(&self) -> Option<&InputFile> {
+        self.file.as_ref()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.texts.keys().map(String::as_str)
     }
 
     /// The text of an input, or of its default.
     pub(super) fn text(&self, input: &Input) -> Option<&str> {
-        match (self.0.get(input.name), input.need) {
+        match (self.texts.get(input.name), input.need) {
             (Some(text), _) => Some(text),
             (None, Need::Default(text)) => Some(text),
             (None, Need::Required | Need::Optional) => None,

@@ -2,6 +2,7 @@
 
 use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output};
 use crate::{
+    demand::{FlowLaw, FlowTable},
     exchanger::{Exchanger, Terminals},
     heat::{self, Stream, ThermalMass},
     measures::{
@@ -47,6 +48,23 @@ const CAPTURE: Output = Output::of::<Ratio>("heat_capture");
 const SPECIFIC_FLOW: Output = Output::of::<SpecificFlow>("specific_flow");
 const FLOW_OUT: Output = Output::of::<LitersPerMinute>("flow");
 const RETURN_OUT: Output = Output::of::<Celsius>("return_temperature");
+
+const TABLE_TEMPERATURES: Input = Input::required(
+    "table-c",
+    Kind::Quantities(Celsius::UNIT),
+    "supply temperatures of the maker's table, rising",
+);
+const TABLE_FLOWS: Input = Input::required(
+    "table-lpm-per-kw",
+    Kind::Quantities(SpecificFlow::UNIT),
+    "specific flow at each of them",
+);
+const COEFFICIENT: Input =
+    Input::required("coefficient", Kind::Quantity(Ratio::UNIT), "a in (a / (limit - T))^n");
+const LIMIT: Input =
+    Input::required("limit-c", CELSIUS, "supply temperature at which no flow is enough");
+const EXPONENT: Input = Input::required("exponent", Kind::Quantity(Ratio::UNIT), "n of the law");
+
 const RIDE_THROUGH: Output = Output::of::<Seconds>("ride_through");
 
 const VOLUME: Input =
@@ -101,6 +119,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "properties of a coolant at a temperature",
         example: "--fluid apg:0.25 --temperature-c 40",
         inputs: &[FLUID, TEMPERATURE],
+        file: None,
         outputs: &[DENSITY, SPECIFIC_HEAT, VISCOSITY, CONDUCTIVITY, FREEZING],
         evaluate: coolant,
     },
@@ -109,6 +128,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "heat carried by a coolant stream",
         example: "--fluid apg:0.25 --flow-lpm 120 --supply-c 32 --return-c 46",
         inputs: &[FLUID, FLOW, SUPPLY, RETURN, METER_AT, IT_POWER],
+        file: None,
         outputs: &[HEAT, DELTA, CAPTURE, SPECIFIC_FLOW],
         evaluate: heat_of_stream,
     },
@@ -117,6 +137,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "warming of a coolant stream by a load",
         example: "--fluid apg:0.25 --flow-lpm 120 --supply-c 32 --power-kw 112",
         inputs: &[FLUID, FLOW, SUPPLY, POWER],
+        file: None,
         outputs: &[DELTA, RETURN_OUT],
         evaluate: expected_delta,
     },
@@ -125,14 +146,34 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "flow per kilowatt of load",
         example: "--flow-lpm \"500 gpm\" --power-kw 2000",
         inputs: &[FLOW, POWER],
+        file: None,
         outputs: &[FLOW_OUT, SPECIFIC_FLOW],
         evaluate: flow,
+    },
+    Formula {
+        name: "flow-table",
+        help: "flow that a maker's table demands at a supply temperature",
+        example: "--supply-c 32 --table-c 25,30,35 --table-lpm-per-kw 0.4,0.5,0.7",
+        inputs: &[SUPPLY, TABLE_TEMPERATURES, TABLE_FLOWS],
+        file: None,
+        outputs: &[SPECIFIC_FLOW],
+        evaluate: flow_table,
+    },
+    Formula {
+        name: "flow-law",
+        help: "flow of a rack by a maker's law (a / (limit - T))^n",
+        example: "--supply-c 35 --coefficient 17370 --limit-c 57.2 --exponent 0.796",
+        inputs: &[SUPPLY, COEFFICIENT, LIMIT, EXPONENT],
+        file: None,
+        outputs: &[FLOW_OUT],
+        evaluate: flow_law,
     },
     Formula {
         name: "ride-through",
         help: "time from loss of flow until the coolant reaches its limit",
         example: "--fluid apg:0.25 --temperature-c 45 --volume-l 33.6 --power-kw 120 --allowed-k 10",
         inputs: &[FLUID, TEMPERATURE, VOLUME, METAL, POWER, ALLOWED],
+        file: None,
         outputs: &[RIDE_THROUGH],
         evaluate: ride_through,
     },
@@ -141,6 +182,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "approach, conductance and effectiveness of a CDU heat exchanger",
         example: "--heat-kw 1250 --hot-in-c 51 --hot-out-c 37 --cold-in-c 35 --cold-out-c 46",
         inputs: &[EXCHANGED, HOT_IN, HOT_OUT, COLD_IN, COLD_OUT],
+        file: None,
         outputs: &[LOG_MEAN, APPROACH, CONDUCTANCE, CAPACITY_RATIO, EFFECTIVENESS, TRANSFER_UNITS],
         evaluate: heat_exchanger,
     },
@@ -149,6 +191,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "heat and outlet temperatures of a counter-flow heat exchanger",
         example: "--ua-kw-per-k 357.1 --hot-kw-per-k 89.3 --cold-kw-per-k 113.6 --hot-in-c 51 --cold-in-c 35",
         inputs: &[CONDUCTANCE_IN, HOT_RATE, COLD_RATE, HOT_IN, COLD_IN],
+        file: None,
         outputs: &[EFFECTIVENESS, HEAT, HOT_OUT_OUT, COLD_OUT_OUT],
         evaluate: heat_exchanger_delivery,
     },
@@ -157,6 +200,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "power of a pump from pressure and flow",
         example: "--delta-pressure-kpa 350 --flow-lpm 1000 --efficiency-percent 65",
         inputs: &[DELTA_PRESSURE, FLOW, EFFICIENCY],
+        file: None,
         outputs: &[HYDRAULIC, ELECTRICAL],
         evaluate: pump_power,
     },
@@ -165,6 +209,7 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "what a change of pump speed multiplies, by the affinity laws",
         example: "--speed-from-percent 44 --speed-to-percent 60",
         inputs: &[SPEED_FROM, SPEED_TO],
+        file: None,
         outputs: &[FLOW_CHANGE, PRESSURE_CHANGE, POWER_CHANGE],
         evaluate: pump_speed,
     },
@@ -217,6 +262,27 @@ fn flow(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let flow = given.quantity(&FLOW)?;
     let specific = heat::specific_flow(flow, given.quantity(&POWER)?);
     Ok(vec![FLOW_OUT.is(Ok(flow)), SPECIFIC_FLOW.is(specific)])
+}
+
+fn flow_table(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let temperatures: Vec<Celsius> = given.quantities(&TABLE_TEMPERATURES)?;
+    let flows: Vec<SpecificFlow> = given.quantities(&TABLE_FLOWS)?;
+    if temperatures.len() != flows.len() {
+        let counts = format!("{} temperatures but {} flows", temperatures.len(), flows.len());
+        return Err(ArgumentError::Conflict(counts));
+    }
+    let table = FlowTable::new(temperatures.into_iter().zip(flows).collect())
+        .ok_or_else(|| ArgumentError::Conflict("the table's temperatures must rise".to_owned()))?;
+    Ok(vec![SPECIFIC_FLOW.is(table.specific_flow(given.quantity(&SUPPLY)?))])
+}
+
+fn flow_law(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let law = FlowLaw {
+        coefficient: given.quantity(&COEFFICIENT)?,
+        limit: given.quantity(&LIMIT)?,
+        exponent: given.quantity(&EXPONENT)?,
+    };
+    Ok(vec![FLOW_OUT.is(law.flow(given.quantity(&SUPPLY)?))])
 }
 
 fn ride_through(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {

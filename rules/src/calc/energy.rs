@@ -23,26 +23,26 @@ const CHILLED_WATER: Input =
 const NATURAL_GAS: Input = Input::optional("natural-gas-kwh", ENERGIES, "natural gas");
 const FUEL_OIL: Input = Input::optional("fuel-oil-kwh", ENERGIES, "fuel oil");
 const HEAT: Input = Input::optional("heat-kwh", ENERGIES, "district hot water or steam");
-const WEIGHTS: Input = Input::with_default(
+pub(super) const WEIGHTS: Input = Input::with_default(
     "weights",
     Kind::Choice(&["none", "tgg"]),
     "none",
     "how carriers count: as delivered, or by the factors of The Green Grid",
 );
-const CATEGORY: Input = Input::optional(
+pub(super) const CATEGORY: Input = Input::optional(
     "category",
     Kind::Choice(&["1", "2", "3"]),
     "where IT energy is metered: 1 UPS output, 2 PDU output, 3 IT input",
 );
-const PERIOD: Input =
+pub(super) const PERIOD: Input =
     Input::optional("period", Kind::Period, "first and last day, at most 12 months");
 const OVERHEAD: Input =
     Input::required("overhead-kwh", ENERGIES, "energy of the named part without its IT equipment");
 const BOUNDARY: Input = Input::required("boundary", Kind::Text, "name of the part");
 
-const ENERGY_RATIO: Output = Output::of::<Ratio>("energy_ratio");
-const FACILITY_ENERGY: Output = Output::of::<KilowattHours>("facility_energy");
-const IT_ENERGY: Output = Output::of::<KilowattHours>("it_energy");
+pub(super) const ENERGY_RATIO: Output = Output::of::<Ratio>("energy_ratio");
+pub(super) const FACILITY_ENERGY: Output = Output::of::<KilowattHours>("facility_energy");
+pub(super) const IT_ENERGY: Output = Output::of::<KilowattHours>("it_energy");
 
 pub(super) const FORMULAS: &[Formula] = &[
     Formula {
@@ -61,6 +61,7 @@ pub(super) const FORMULAS: &[Formula] = &[
             CATEGORY,
             PERIOD,
         ],
+        file: None,
         outputs: &[ENERGY_RATIO, FACILITY_ENERGY, IT_ENERGY],
         evaluate: energy_ratio,
     },
@@ -69,22 +70,17 @@ pub(super) const FORMULAS: &[Formula] = &[
         help: "the same ratio for a named part of the data centre; comparable with no other",
         example: "--boundary \"loop A\" --overhead-kwh 18,12 --eit-kwh 1000",
         inputs: &[OVERHEAD, IT, BOUNDARY, CATEGORY, PERIOD],
+        file: None,
         outputs: &[ENERGY_RATIO],
         evaluate: partial_energy_ratio,
     },
 ];
 
 fn energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
-    let weights = match given.choice(&WEIGHTS)? {
-        Some("tgg") => Weights::GreenGrid,
-        _ => Weights::None,
-    };
+    let weights = weights(given)?;
     let facility = facility_energy(given, weights)?;
     let it = sum(given, &IT)?.ok_or(ArgumentError::Missing { input: IT.name, help: IT.help })?;
-    let title = title(given, None)?.map(|title| match weights {
-        Weights::None => title,
-        Weights::GreenGrid => format!("{title} [weights tgg]"),
-    });
+    let title = title(given, None, None, weights)?;
     let facility = facility.and_then(|kwh| Ok(KilowattHours::new(kwh)?));
     let it = KilowattHours::new(it).map_err(Undefined::from);
     Ok(vec![titled(title, ratio(facility, it)), FACILITY_ENERGY.is(facility), IT_ENERGY.is(it)])
@@ -95,20 +91,20 @@ fn partial_energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError>
     let overhead = sum(given, &OVERHEAD)?.ok_or_else(|| missing(OVERHEAD))?;
     let it = sum(given, &IT)?.ok_or_else(|| missing(IT))?;
     let boundary = given.text(&BOUNDARY).ok_or_else(|| missing(BOUNDARY))?;
-    let title = title(given, Some(boundary.to_owned()))?;
+    let title = title(given, None, Some(boundary.to_owned()), Weights::None)?;
     let facility = KilowattHours::new(overhead + it).map_err(Undefined::from);
     let it = KilowattHours::new(it).map_err(Undefined::from);
     Ok(vec![titled(title, ratio(facility, it))])
 }
 
-fn ratio(
+pub(super) fn ratio(
     facility: Result<KilowattHours, Undefined>,
     it: Result<KilowattHours, Undefined>,
 ) -> Result<f64, Undefined> {
     Energies { facility: facility?, it: it? }.energy_ratio().map(EnergyRatio::get)
 }
 
-fn titled(title: Option<String>, ratio: Result<f64, Undefined>) -> Answer {
+pub(super) fn titled(title: Option<String>, ratio: Result<f64, Undefined>) -> Answer {
     let name = title.map_or_else(|| ENERGY_RATIO.name.into(), Into::into);
     ENERGY_RATIO.renamed(name, ratio)
 }
@@ -155,20 +151,32 @@ fn sum(given: &Arguments, input: &Input) -> Result<Option<f64>, ArgumentError> {
     Ok(Some(energies.iter().map(|energy| energy.get()).sum()))
 }
 
-/// The name that the standard gives the ratio, once everything that belongs to it is there.
-fn title(given: &Arguments, boundary: Option<String>) -> Result<Option<String>, ArgumentError> {
+pub(super) fn weights(given: &Arguments) -> Result<Weights, ArgumentError> {
+    Ok(match given.choice(&WEIGHTS)? {
+        Some("tgg") => Weights::GreenGrid,
+        _ => Weights::None,
+    })
+}
+
+/// The name that the standard gives the ratio, once everything that belongs to it is there. `metered` is the category
+/// that the meters themselves show, for when none is given.
+pub(super) fn title(
+    given: &Arguments,
+    metered: Option<Category>,
+    boundary: Option<String>,
+    weights: Weights,
+) -> Result<Option<String>, ArgumentError> {
     let category = given.choice(&CATEGORY)?.map(|word| match word {
         "1" => Category::One,
         "2" => Category::Two,
         _ => Category::Three,
     });
-    let period: Option<Period> = given.parsed(&PERIOD)?;
-    match (category, period) {
-        (None, None) => Ok(None),
+    match (category.or(metered), given.parsed::<Period>(&PERIOD)?) {
         (Some(category), Some(period)) => {
-            Ok(Some(Title { category, period, boundary }.to_string()))
+            Ok(Some(Title { category, period, boundary, weights }.to_string()))
         }
-        (Some(_), None) | (None, Some(_)) => {
+        (_, None) if category.is_none() => Ok(None),
+        (_, None) | (None, Some(_)) => {
             Err(ArgumentError::Conflict("--category and --period go together".to_owned()))
         }
     }

@@ -6,12 +6,17 @@
 mod air;
 mod arguments;
 mod cooling;
+mod counter;
 mod energy;
 mod power;
+mod tree;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-pub use self::arguments::{ArgumentError, Arguments};
+pub use self::{
+    arguments::{ArgumentError, Arguments, InputFile},
+    tree::MeterEnergy,
+};
 use crate::{measures::Measure, value::Undefined};
 
 /// One named formula.
@@ -22,6 +27,8 @@ pub struct Formula {
     /// Arguments that give an answer, as on the command line.
     pub example: &'static str,
     pub inputs: &'static [Input],
+    /// What it reads from the input file, for those that take one.
+    pub file: Option<&'static str>,
     /// What it may answer, in this order.
     pub outputs: &'static [Output],
     evaluate: fn(&Arguments) -> Result<Vec<Answer>, ArgumentError>,
@@ -103,11 +110,20 @@ impl Output {
     }
 
     fn renamed(&self, name: Cow<'static, str>, result: Result<f64, Undefined>) -> Answer {
-        Answer { name, unit: self.unit, value: result.map(Figure::Number) }
+        Answer { name, unit: self.unit, value: result.map(Figure::Number).map_err(Reason::from) }
     }
 
     fn says(&self, result: Result<&'static str, Undefined>) -> Answer {
-        Answer { name: self.name.into(), unit: None, value: result.map(Figure::Word) }
+        Answer {
+            name: self.name.into(),
+            unit: None,
+            value: result.map(Figure::Word).map_err(Reason::from),
+        }
+    }
+
+    /// No figure, for a reason that needs more words than its kind has.
+    fn undefined(&self, reason: Reason) -> Answer {
+        Answer { name: self.name.into(), unit: self.unit, value: Err(reason) }
     }
 }
 
@@ -116,7 +132,30 @@ impl Output {
 pub struct Answer {
     pub name: Cow<'static, str>,
     pub unit: Option<&'static str>,
-    pub value: Result<Figure, Undefined>,
+    pub value: Result<Figure, Reason>,
+}
+
+/// Why there is no figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub kind: Undefined,
+    /// What exactly, where the kind alone does not say it.
+    pub detail: Option<String>,
+}
+
+impl From<Undefined> for Reason {
+    fn from(kind: Undefined) -> Self {
+        Self { kind, detail: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => f.write_str(detail),
+            None => self.kind.fmt(f),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +167,16 @@ pub enum Figure {
 
 /// All formulas, in the order in which they are listed.
 pub fn catalog() -> impl Iterator<Item = &'static Formula> {
-    [cooling::FORMULAS, air::FORMULAS, power::FORMULAS, energy::FORMULAS].into_iter().flatten()
+    [
+        cooling::FORMULAS,
+        air::FORMULAS,
+        power::FORMULAS,
+        energy::FORMULAS,
+        tree::FORMULAS,
+        counter::FORMULAS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The formula of this name.
@@ -143,6 +191,9 @@ impl Formula {
             arguments.names().find(|name| self.inputs.iter().all(|input| input.name != *name))
         {
             return Err(ArgumentError::Unknown { formula: self.name, input: unknown.to_owned() });
+        }
+        if self.file.is_none() && arguments.file().is_some() {
+            return Err(ArgumentError::Unknown { formula: self.name, input: "input".to_owned() });
         }
         (self.evaluate)(arguments)
     }
