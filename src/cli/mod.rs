@@ -10,6 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+mod calc;
 mod completions;
 
 mod man;
@@ -32,6 +33,7 @@ coldwatch is not a safety system and not a leak interlock.";
 
 #[derive(Subcommand)]
 enum Command {
+    Calc(calc::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -39,6 +41,7 @@ enum Command {
 /// Runs the command line; failures end up on stderr with all their causes.
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Calc(args) => calc::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };

@@ -1,3 +1,4 @@
 //! Whole-system tests: the real binary, real sockets, real files.
 
+mod calc;
 mod program;
