@@ -14,6 +14,8 @@ use crate::register::EnergyRegister;
 /// Loss of a double-conversion UPS: fixed and per kW delivered.
 const UPS_FIXED_KW: f64 = 4.0;
 const UPS_SHARE: f64 = 0.028;
+/// Rating over the design load that it may have to carry.
+const UPS_RESERVE: f64 = 1.1;
 /// Loss of a busbar.
 const BUS_SHARE: f64 = 0.002;
 /// How long a UPS battery carries its share of the design load.
@@ -49,11 +51,16 @@ pub struct Node {
     /// What it takes from its sources.
     pub input_kw: f64,
     pub battery: Option<Battery>,
+    /// Of what it takes.
     pub register: EnergyRegister,
+    /// Of what it passes on.
+    pub delivered: EnergyRegister,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Battery {
+    /// What the UPS can deliver.
+    pub rating_kw: f64,
     pub capacity_kwh: f64,
     pub charge_kwh: f64,
     pub discharging: bool,
@@ -93,8 +100,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The chain of a site. `design_kw` sizes batteries. `None`: power flows in a circle.
-    pub fn of(plant: &Plant, random: &mut ChaCha8Rng, design_kw: f64) -> Option<Self> {
+    /// The chain of a site. `None`: power flows in a circle.
+    pub fn of(plant: &Plant, random: &mut ChaCha8Rng) -> Option<Self> {
         let mut nodes = Vec::new();
         let mut by_asset = HashMap::new();
         for (index, asset) in (0_u32..).map(AssetId).zip(plant.assets()) {
@@ -110,14 +117,10 @@ impl Network {
         }
         let leaves = |kind: Draw| nodes.iter().filter(|node| node.draw == kind).map(|_| 1.0).sum();
         let (cooling_leaves, other_leaves) = (leaves(Draw::Cooling), leaves(Draw::Other));
-        let ups_count: f64 =
-            nodes.iter().filter(|node| node.kind == AssetKind::Ups).map(|_| 1.0).sum();
-        for node in nodes.iter_mut().filter(|node| node.kind == AssetKind::Ups) {
-            let capacity_kwh = design_kw / ups_count * BATTERY_HOURS;
-            node.battery =
-                Some(Battery { capacity_kwh, charge_kwh: capacity_kwh, discharging: false });
-        }
         let order = consumers_first(&nodes)?;
+        for node in nodes.iter_mut().filter(|node| node.kind == AssetKind::Ups) {
+            node.battery = Some(Battery::sized_for(design_kw(plant, node.asset)));
+        }
         let balance = Balance::default();
         Some(Self { nodes, by_asset, order, cooling_leaves, other_leaves, balance })
     }
@@ -164,6 +167,7 @@ impl Network {
             self.ask_sources(index, &mut balance);
             let node = &mut self.nodes[index];
             node.register.add(node.input_kw, seconds);
+            node.delivered.add(node.output_kw, seconds);
         }
         self.balance = balance;
     }
@@ -232,6 +236,34 @@ impl Network {
     }
 }
 
+impl Battery {
+    /// Full, of a UPS that may have to carry `design_kw`.
+    fn sized_for(design_kw: f64) -> Self {
+        let rating_kw = UPS_RESERVE * design_kw.max(1.0);
+        let capacity_kwh = rating_kw * BATTERY_HOURS;
+        Self { rating_kw, capacity_kwh, charge_kwh: capacity_kwh, discharging: false }
+    }
+}
+
+/// Design power of all racks behind an asset, as if nothing else fed them.
+fn design_kw(plant: &Plant, asset: AssetId) -> f64 {
+    let mut seen = vec![asset];
+    let mut at = 0;
+    while let Some(asset) = seen.get(at).copied() {
+        for fed in plant.targets(asset, EdgeKind::Feeds) {
+            if !seen.contains(&fed) {
+                seen.push(fed);
+            }
+        }
+        at += 1;
+    }
+    let design = |asset: &AssetId| match &plant.asset(*asset).detail {
+        Detail::Rack(rack) => rack.design_power_kw,
+        _ => 0.0,
+    };
+    seen.iter().map(design).sum()
+}
+
 impl Node {
     fn of(
         asset: AssetId,
@@ -256,11 +288,12 @@ impl Node {
             output_kw: 0.0,
             input_kw: 0.0,
             battery: None,
+            delivered: register.clone(),
             register,
         }
     }
 
-    /// Share of the battery's charge in percent.
+    /// Charge of the battery in percent.
     pub fn battery_percent(&self) -> Option<f64> {
         self.battery.map(|battery| 100.0 * battery.charge_kwh / battery.capacity_kwh)
     }

@@ -14,6 +14,7 @@ use crate::{
     coolant_loop::{CoolantLoop, FacilitySide, LoopDesign},
     electrical::{Demand, Network},
     facility::{Facility, Room},
+    heat::is_known,
     load::Load,
     register::EnergyRegister,
     scenario::{CoolingProfile, Scenario},
@@ -43,6 +44,8 @@ pub enum HallError {
     RackOnTwoLoops(String),
     #[error("loop \"{0}\" has no record of its coolant and design")]
     BareLoop(String),
+    #[error("loop \"{0}\" has a coolant without property data")]
+    UnknownCoolant(String),
 }
 
 /// One rack.
@@ -141,7 +144,7 @@ impl Hall {
         }
         let circuits = circuits(plant, &mut racks, &scenario.cooling)?;
         let design_kw: f64 = racks.iter().map(|rack| rack.design_kw).sum();
-        let network = Network::of(plant, &mut random, design_kw).ok_or(HallError::PowerCircle)?;
+        let network = Network::of(plant, &mut random).ok_or(HallError::PowerCircle)?;
         let air_kw: f64 = racks.iter().map(|rack| rack.power_kw * (1.0 - rack.capture)).sum();
         let cooling = &scenario.cooling;
         let mut hall = Self {
@@ -262,17 +265,14 @@ impl Hall {
 
     /// Finds rest, then forgets that energy flowed meanwhile.
     fn settle(&mut self) {
-        let fresh: HashMap<_, _> =
-            self.network.nodes.iter().map(|node| (node.asset, node.register.clone())).collect();
+        let nodes = self.network.nodes.clone();
         let taps = self.taps.clone();
         while self.elapsed_s < -STEP_S / 2.0 {
             self.step();
         }
         self.elapsed_s = 0.0;
-        for node in &mut self.network.nodes {
-            if let Some(register) = fresh.get(&node.asset) {
-                node.register = register.clone();
-            }
+        for (node, fresh) in self.network.nodes.iter_mut().zip(nodes) {
+            (node.register, node.delivered) = (fresh.register, fresh.delivered);
         }
         for (asset, tap) in taps {
             if let Some(settled) = self.taps.get_mut(&asset) {
@@ -389,6 +389,10 @@ fn circuits(
         let Detail::Loop(record) = &plant.asset(asset).detail else {
             return Err(HallError::BareLoop(name()));
         };
+        let known = record.coolant.is_none_or(is_known) && is_known(record.facility_coolant);
+        if !known {
+            return Err(HallError::UnknownCoolant(name()));
+        }
         let mut cdus = plant
             .sources(asset, EdgeKind::Cools)
             .filter(|source| plant.asset(*source).kind == AssetKind::Cdu);
@@ -460,6 +464,7 @@ fn body(
             record.facility_coolant,
             design_kw.iter().sum(),
             cooling.fws_supply_c,
+            record.design_delta_temperature_k,
         )),
     }
 }

@@ -1,11 +1,24 @@
 //! Heat in fluids and through exchangers, in the units of the plant: kW, kJ, L/min, K.
 
-use rules::coolant::Coolant;
+use rules::{coolant::Coolant, measures::Celsius, value::Undefined};
 
-/// Heat that one litre takes up per kelvin: ρ·cp in kJ/(L·K).
+/// Heat that one litre takes up per kelvin: ρ·cp in kJ/(L·K). Beyond 1 to 99 °C the value at that limit holds: what is
+/// simulated may leave the range of the property data.
 pub fn volumetric_heat_kj(coolant: Coolant, celsius: f64) -> f64 {
-    let _ = celsius;
-    4.18 - 0.65 * coolant.fraction
+    volumetric_heat(coolant, celsius.clamp(1.0, 99.0)).unwrap_or(WATER_KJ)
+}
+
+/// Whether there are property data for this coolant at all. Only then is [`volumetric_heat_kj`] about it.
+pub fn is_known(coolant: Coolant) -> bool {
+    volumetric_heat(coolant, 30.0).is_ok()
+}
+
+/// ρ·cp of water at room temperature.
+const WATER_KJ: f64 = 4.17;
+
+fn volumetric_heat(coolant: Coolant, celsius: f64) -> Result<f64, Undefined> {
+    let at = Celsius::new(celsius)?;
+    Ok(coolant.density(at)?.get() * coolant.specific_heat(at)?.get() / 1e6)
 }
 
 /// Capacity rate of a stream in kW/K.

@@ -4,13 +4,20 @@
 //! with its own integral of every energy, so that what a gateway computes can be compared with what is true.
 
 pub mod coolant_loop;
+pub mod demo;
 pub mod electrical;
 pub mod facility;
 pub mod hall;
 pub mod heat;
 pub mod hydraulics;
+pub mod image;
 pub mod load;
 pub mod register;
 pub mod scenario;
+pub mod serve;
+pub mod truth;
 pub mod two_phase;
 pub mod weather;
+pub mod world;
+
+pub use serve::{Options, Ports, Running, StartError, start};

@@ -13,13 +13,10 @@ const BOILING_C: f64 = 50.0;
 const VAPOUR_KPA_PER_K: f64 = 3.3;
 /// 2000 L of dielectric at 1.8 kJ/(L·K), and the boards in it.
 const TANK_KJ_PER_K: f64 = 2000.0 * 1.8 + 400.0;
-/// Facility water's rise at design heat.
-const DESIGN_RISE_K: f64 = 9.0;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TwoPhaseTank {
     coolant: Coolant,
-    design_heat_kw: f64,
     design_flow_lpm: f64,
     /// UA of the condenser, kW/K.
     conductance: f64,
@@ -31,15 +28,14 @@ pub struct TwoPhaseTank {
 }
 
 impl TwoPhaseTank {
-    /// A tank for `design_heat_kw`, cooled by `coolant` that comes at `facility_c`, in balance at half load or more.
-    pub fn settled(coolant: Coolant, design_heat_kw: f64, facility_c: f64) -> Self {
+    /// A tank for `design_heat_kw`, cooled by `coolant` that comes at `facility_c` and rises by `rise_k` at that heat.
+    pub fn settled(coolant: Coolant, design_heat_kw: f64, facility_c: f64, rise_k: f64) -> Self {
         let volumetric_kj = volumetric_heat_kj(coolant, facility_c);
-        let design_flow_lpm = design_heat_kw / DESIGN_RISE_K / volumetric_kj * 60.0;
+        let design_flow_lpm = design_heat_kw / rise_k / volumetric_kj * 60.0;
         let design_rate = capacity_rate_kw_per_k(design_flow_lpm, volumetric_kj);
-        let effectiveness = DESIGN_RISE_K / (BOILING_C - facility_c).max(DESIGN_RISE_K + 1.0);
+        let effectiveness = rise_k / (BOILING_C - facility_c).max(rise_k + 1.0);
         Self {
             coolant,
-            design_heat_kw,
             design_flow_lpm,
             conductance: -design_rate * (1.0 - effectiveness).ln(),
             valve: Controller::at(0.6, 0.05, 30.0, 0.02, (0.02, 1.0)),
@@ -80,10 +76,6 @@ impl TwoPhaseTank {
     pub fn stored_kwh(&self) -> f64 {
         self.boiling_c * TANK_KJ_PER_K / 3600.0
     }
-
-    pub fn design_heat_kw(&self) -> f64 {
-        self.design_heat_kw
-    }
 }
 
 #[cfg(test)]
@@ -92,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_condenser_holds_the_boiling_point_and_its_heat_balances() {
-        let mut tank = TwoPhaseTank::settled(Coolant::WATER, 860.0, 26.0);
+        let mut tank = TwoPhaseTank::settled(Coolant::WATER, 860.0, 26.0, 9.0);
         let before_kwh = tank.stored_kwh();
         let (mut in_kwh, mut out_kwh) = (0.0, 0.0);
         for step in 0..18_000 {

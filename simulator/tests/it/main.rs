@@ -1,5 +1,8 @@
 //! The simulator as others use it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod hall;
 mod scenario;
+mod served;
 mod small_hall;

@@ -1,5 +1,7 @@
 //! Scenario files: the shipped ones are read, and a wrong one is explained.
 
+use std::fmt::Write as _;
+
 use simulator::scenario::{Event, Scenario};
 
 #[test]
@@ -62,9 +64,9 @@ fn a_wrong_scenario_is_explained() {
     let mut report = String::new();
     for (case, text) in cases {
         let error = Scenario::parse("broken", text).unwrap_err();
-        report.push_str(&format!("## {case}\n{error}\n\n"));
+        writeln!(report, "## {case}\n{error}\n").unwrap();
     }
     let unknown = Scenario::shipped("nonesuch").unwrap_err();
-    report.push_str(&format!("## unknown name\n{unknown}\n"));
+    writeln!(report, "## unknown name\n{unknown}").unwrap();
     insta::assert_snapshot!(report);
 }

@@ -10,7 +10,7 @@ use rules::{
     },
 };
 
-pub fn plant() -> Plant {
+pub(crate) fn plant() -> Plant {
     let mut plant = Plant::default();
     let feeds = |plant: &mut Plant, from, to| plant.add_edge(from, EdgeKind::Feeds, to);
 
@@ -50,7 +50,7 @@ pub fn plant() -> Plant {
     plant
 }
 
-pub fn id(plant: &Plant, name: &str) -> AssetId {
+pub(crate) fn id(plant: &Plant, name: &str) -> AssetId {
     plant.find_asset(name).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn rack(plant: &mut Plant, name: &str, position: u32, design_power_kw: f64) -> A
     add(plant, name, AssetKind::Rack, detail)
 }
 
-pub fn meter(role: Role) -> Detail {
+pub(crate) fn meter(role: Role) -> Detail {
     Detail::Meter(Meter {
         role,
         carrier: Carrier::Electricity,

@@ -1,0 +1,21 @@
+//! The site that the demo runs, as it ships.
+
+use configs::{
+    fault::{Fault, Source},
+    library::Library,
+    secret,
+    site::Site,
+    site_file,
+};
+
+/// The name under which faults of the demo site are reported, and its text.
+const DEMO: (&str, &str) = ("sites/demo.toml", include_str!("../../configs/sites/demo.toml"));
+
+/// The demo hall, with the profiles and rules of the library.
+///
+/// # Errors
+/// Only a library whose profiles do not fit: the shipped one does.
+pub fn demo_site(library: &Library) -> Result<Site, Vec<Fault>> {
+    let source = Source { name: DEMO.0.into(), text: DEMO.1.into() };
+    site_file::read_site(&source, library, &secret::unresolved)
+}
