@@ -31,7 +31,7 @@ impl Screen {
             Self::Overview => &[Pane::Alarms, Pane::Loops, Pane::Rows, Pane::Events],
             Self::Loops => &[Pane::Loops, Pane::Branches],
             Self::Racks => &[Pane::Grid],
-            Self::Alarms => &[Pane::Alarms],
+            Self::Alarms => &[Pane::Alarms, Pane::Events],
         }
     }
 }
@@ -234,9 +234,15 @@ impl State {
     pub fn palette(&self) -> Vec<&'static Help> {
         let Mode::Palette { query, .. } = &self.mode else { return Vec::new() };
         let query = query.to_lowercase();
-        HELP.iter()
+        let mut found: Vec<&'static Help> = HELP
+            .iter()
             .filter(|help| help.what.to_lowercase().contains(&query) || help.keys.contains(&query))
-            .collect()
+            .collect();
+        // "ack" means "acknowledge" before it means "racks" or "back".
+        found.sort_by_key(|help| {
+            !help.what.to_lowercase().split(' ').any(|word| word.starts_with(&query))
+        });
+        found
     }
 
     pub fn selected_alarm(&self) -> Option<&AlarmView> {

@@ -16,7 +16,7 @@ use rules::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    Scene,
+    Scene, overview,
     row::{Row, cut},
     section::Section,
 };
@@ -36,14 +36,16 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
         };
         let heading = scene.heading("DETAIL", None);
         let hint = Line::styled(hint, scene.looks.quiet());
-        return vec![list, Section::fixed(heading, vec![hint])];
+        return vec![list, Section::fixed(heading, vec![hint]), overview::events(scene)];
     };
     let detail = detail(scene, alarm);
     let history = history(scene, alarm);
     // The list yields to the detail, but never below a third of the screen.
     let least = height.saturating_sub(detail.lines + 6).clamp(height / 3, list.lines.max(1));
     let list = Section { least, ..list };
-    vec![list, detail, history]
+    let mut sections = vec![list, detail, history];
+    sections.push(overview::events(scene));
+    sections
 }
 
 /// The alarms of one asset, in brief.
@@ -78,7 +80,8 @@ pub(super) fn list<'a>(scene: &'a Scene<'a>, width: usize) -> Section<'a> {
     Section {
         heading,
         lines: shown.len(),
-        least: 4,
+        least: 3,
+        most: usize::MAX,
         selected: selected_line(scene),
         line: Box::new(move |at| match shown.get(at).and_then(|at| scene.model.alarms.get(*at)) {
             Some(alarm) => brief(scene, alarm),
@@ -154,10 +157,10 @@ fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         .heading(&format!("ALARMS {}", shown.len()), Some(Pane::Alarms))
         .put("sorted: unacknowledged, priority, time ", scene.looks.quiet());
     let source = if scene.is_wide() { 14 } else { 9 };
-    let title = scene.width.saturating_sub(28 + source) / 2;
+    let title = scene.width.saturating_sub(32 + source) / 2;
     let title = title.min(40);
     let head = Row::new()
-        .left("   P  ST  OCC  SINCE    FOR", 29, scene.looks.quiet())
+        .left("   P  ST   OCC  SINCE       FOR", 33, scene.looks.quiet())
         .left("SOURCE", source + 1, scene.looks.quiet())
         .left("ALARM", title + 1, scene.looks.quiet())
         .put("NOW", scene.looks.quiet())
@@ -166,6 +169,7 @@ fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         heading,
         lines: shown.len().max(1) + 1,
         least: 4,
+        most: usize::MAX,
         selected: selected_line(scene).map(|line| line + 1),
         line: Box::new(move |at| {
             let Some(at) = at.checked_sub(1) else { return head.clone() };
@@ -188,8 +192,8 @@ fn line(scene: &Scene<'_>, alarm: &AlarmView, source: usize, title: usize) -> Li
         .right(&alarm.occurrence.to_string(), 4, Style::new())
         .gap(2)
         .left(&since, 8, Style::new())
-        .right(&lasts, 6, Style::new())
-        .gap(1)
+        .right(&lasts, 7, Style::new())
+        .gap(2)
         .left(&source_of(scene, alarm), source, Style::new())
         .gap(1)
         .left(&scene.looks.text(&alarm.title), title, weight(scene, alarm))
@@ -207,18 +211,18 @@ fn detail<'a>(scene: &Scene<'_>, alarm: &AlarmView) -> Section<'a> {
     let state = format!("{} {}{unknown}", alarm.letter, meaning(alarm.letter));
     let since = alarm.active_since.map_or_else(String::new, |since| {
         let lasts = number::span(scene.model.at.mono.since(since));
-        format!("   active since {} ({lasts})", scene.moment(since))
+        format!("; active since {} ({lasts})", scene.moment(since))
     });
     let acknowledged = alarm.acknowledged_by.as_deref();
     let acknowledged =
-        acknowledged.map_or_else(String::new, |by| format!("   acknowledged by {by}"));
+        acknowledged.map_or_else(String::new, |by| format!("; acknowledged by {by}"));
     let fields = [
-        ("state", format!("{state}   occurrence {}{since}{acknowledged}", alarm.occurrence)),
+        ("state", format!("{state}; occurrence {}{since}{acknowledged}", alarm.occurrence)),
         ("condition", alarm.expression.to_string()),
         ("now", alarm.operands.clone()),
         ("consequence", alarm.consequence.to_string()),
         ("action", alarm.action.to_string()),
-        ("rule", format!("{}   {}", alarm.name, alarm.rule_file)),
+        ("rule", format!("{} in {}", alarm.name, alarm.rule_file)),
     ];
     let lines = fields.iter().flat_map(|(label, text)| {
         let text = if text.trim().is_empty() { "-".into() } else { scene.looks.text(text) };

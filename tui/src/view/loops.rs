@@ -112,6 +112,7 @@ pub(super) fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         heading,
         lines: listed.len().max(1),
         least: 4,
+        most: usize::MAX,
         selected: listed.iter().position(|at| *at == scene.state.cdu),
         line: Box::new(move |at| {
             let Some(at) = listed.get(at).copied() else {
@@ -144,7 +145,7 @@ fn line(
     let note = match cdu.technology {
         Technology::ColdPlate => "",
         Technology::Immersion => "  immersion",
-        Technology::TwoPhase => "  two-phase: kW by FWS",
+        Technology::TwoPhase => "  two-phase",
     };
     row.put(note, scene.looks.quiet()).into_line()
 }
@@ -179,7 +180,7 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
     let Some(cdu) = scene.model.index.cdus.get(scene.state.cdu) else {
         return vec![table];
     };
-    let table = Section { least: (height / 5).max(3), ..table };
+    let table = Section { least: (height / 6).max(3), ..table };
     vec![table, mimic(scene, cdu), branches(scene, cdu), alarms::on_asset(scene, cdu.asset)]
 }
 
@@ -192,6 +193,7 @@ fn branches<'a>(scene: &'a Scene<'a>, cdu: &'a CduPoints) -> Section<'a> {
         heading: headings(heading, &columns).plain("state "),
         lines: listed.len().max(1),
         least: 3,
+        most: usize::MAX,
         selected: listed.iter().position(|at| *at == scene.state.rack),
         line: Box::new(move |at| {
             let Some(at) = listed.get(at).copied() else {
@@ -217,14 +219,14 @@ struct Widths {
 ///                                 +--------------------------+
 ///  supply       31.8 °C ========> |  approach   0.8 K        | ========> supply       32.6 °C
 ///  flow         940 L/min         |  load       60 %         |           flow         603 L/min *
-///  return       40.1 °C <======== |  valve      64 %         | <======== return       46.2 °C *
-///  dT           8.3 K             |  pump 1     RUN   72 %   |           dT           13.6 K *
-///  heat         540 kW            |  pump 2     TRIP  0 %    |           heat         541 kW
+///  return       40.1 °C <======== |  pump 1     RUN   72 %   | <======== return       46.2 °C *
+///  dT           8.3 K             |  pump 2     TRIP  0 %    |           dT           13.6 K *
 ///                                 +--------------------------+
+///  set-point 32.0 °C   filter 16.0 kPa   reservoir 68 %   leak dry
 /// ```
 fn mimic<'a>(scene: &Scene<'a>, cdu: &CduPoints) -> Section<'a> {
     let widths = if scene.is_wide() {
-        Widths { side: 44, label: 13, middle: 30 }
+        Widths { side: 42, label: 12, middle: 32 }
     } else {
         Widths { side: 27, label: 8, middle: 24 }
     };
@@ -242,12 +244,13 @@ fn mimic<'a>(scene: &Scene<'a>, cdu: &CduPoints) -> Section<'a> {
     for at in 0..tall {
         let row = fws_part(scene, left.get(at), &widths);
         let row = match inner.get(at) {
-            Some(said) => said_part(row.plain("| "), said, &widths, widths.middle - 3).plain("|"),
+            Some(said) => said_part(row.plain("| "), said, widths.middle - 3).plain("|"),
             None => row.plain("|").gap(widths.middle - 2).plain("|"),
         };
         lines.push(tcs_part(row, scene, right.get(at), &widths));
     }
     lines.push(Row::new().gap(widths.side).plain(edge));
+    lines.push(around_line(scene, cdu));
     let age = oldest(scene, cdu.asset);
     let title = match cdu.technology {
         Technology::ColdPlate => scene.name(cdu.asset),
@@ -283,19 +286,18 @@ fn said(scene: &Scene<'_>, label: &str, figure: &Figure<'_>, decimals: usize, pi
 
 fn side_lines(scene: &Scene<'_>, side: &SidePoints, specific: Option<PointId>) -> Vec<Said> {
     let figure = |point| scene.model.figure(point);
-    let mut flow = said(scene, "flow", &figure(side.flow), 0, Pipe::None);
-    if let Some(specific) = specific.filter(|_| scene.is_wide()) {
-        flow.text.push_str("   ");
-        flow.text.push_str(&scene.spoken(&figure(Some(specific)), 2));
-    }
-    vec![
+    let mut lines = vec![
         said(scene, "supply", &figure(side.supply), 1, Pipe::Supply),
-        flow,
+        said(scene, "flow", &figure(side.flow), 0, Pipe::None),
         said(scene, "dP", &figure(side.delta_pressure), 0, Pipe::None),
         said(scene, "return", &figure(side.back), 1, Pipe::Return),
         said(scene, "dT", &figure(side.delta), 1, Pipe::None),
         said(scene, "heat", &figure(side.heat), 0, Pipe::None),
-    ]
+    ];
+    if specific.is_some() {
+        lines.push(said(scene, "per kW", &figure(specific), 2, Pipe::None));
+    }
+    lines
 }
 
 fn unit_lines(scene: &Scene<'_>, cdu: &CduPoints) -> Vec<Said> {
@@ -305,7 +307,7 @@ fn unit_lines(scene: &Scene<'_>, cdu: &CduPoints) -> Vec<Said> {
     let mut lines = vec![
         line("load", cdu.load, 0),
         line("approach", cdu.approach, 1),
-        line("set-point", cdu.supply_setpoint, 1),
+        line("dew margin", cdu.dew_point_margin, 1),
     ];
     for pump in &cdu.pumps {
         let mut text = pump_word(scene, pump);
@@ -318,20 +320,38 @@ fn unit_lines(scene: &Scene<'_>, cdu: &CduPoints) -> Vec<Said> {
         let style = mark.map_or(Style::new(), |priority| scene.looks.priority(priority));
         lines.push(Said { label: format!("pump {}", pump.number), text, style, pipe: Pipe::None });
     }
-    if cdu.valve.is_some() {
-        lines.push(line("valve", cdu.valve, 0));
-    }
-    lines.extend([
-        line("filter dP", cdu.filter, 1),
-        line("reservoir", cdu.level, 0),
-        line("leak", cdu.leak, 0),
-        line("dew margin", cdu.dew_point_margin, 1),
-    ]);
     lines
 }
 
-fn said_part(row: Row, said: &Said, widths: &Widths, room: usize) -> Row {
-    let label = widths.label.min(11);
+/// What belongs to the unit but to no pipe, in one line below the mimic.
+fn around_line(scene: &Scene<'_>, cdu: &CduPoints) -> Row {
+    let said = [
+        ("set-point", cdu.supply_setpoint, 1),
+        ("valve", cdu.valve, 0),
+        ("filter", cdu.filter, 1),
+        ("reservoir", cdu.level, 0),
+        ("leak", cdu.leak, 0),
+    ];
+    let mut row = Row::new();
+    for (label, point, decimals) in said {
+        // The valve is the one that many units do not report.
+        if point.is_none() && label == "valve" {
+            continue;
+        }
+        let figure = scene.model.figure(point);
+        let style = figure.mark.map_or(Style::new(), |priority| scene.looks.priority(priority));
+        row = row
+            .gap(1)
+            .put(label, scene.looks.quiet())
+            .gap(1)
+            .put(scene.spoken(&figure, decimals), style)
+            .gap(if scene.is_wide() { 4 } else { 1 });
+    }
+    row
+}
+
+fn said_part(row: Row, said: &Said, room: usize) -> Row {
+    let label = 11;
     row.left(&said.label, label, Style::new()).left(
         &said.text,
         room.saturating_sub(label),

@@ -65,9 +65,9 @@ pub(crate) fn paint(buffer: &mut Buffer, area: Rect, state: &State) {
 fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
     use crate::state::Screen;
     match scene.state.screen {
-        Screen::Overview => overview::sections(scene),
+        Screen::Overview => overview::sections(scene, height),
         Screen::Loops => loops::sections(scene, height),
-        Screen::Racks => racks::sections(scene),
+        Screen::Racks => racks::sections(scene, height),
         Screen::Alarms => alarms::sections(scene, height),
     }
 }

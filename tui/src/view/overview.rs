@@ -15,7 +15,11 @@ use ratatui::{style::Style, text::Line};
 use rules::messages::{Event, What};
 use unicode_width::UnicodeWidthStr;
 
-use super::{Scene, alarms, loops, racks, row::Row, section::Section};
+use super::{
+    Scene, alarms, loops, racks,
+    row::{Row, cut},
+    section::Section,
+};
 use crate::{
     history::{CELL_S, CELLS, History},
     model::{Figure, Shown},
@@ -23,8 +27,10 @@ use crate::{
     state::Pane,
 };
 
-pub(super) fn sections<'a>(scene: &'a Scene<'a>) -> Vec<Section<'a>> {
-    let mut sections = vec![alarms::list(scene, scene.width), hall(scene)];
+pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
+    // A storm of alarms must not push the hall itself off the screen; its own screen has them all.
+    let alarms = Section { most: (height / 5).max(4), ..alarms::list(scene, scene.width) };
+    let mut sections = vec![alarms, hall(scene)];
     if !scene.model.index.cdus.is_empty() {
         sections.push(loops::table(scene));
     }
@@ -53,14 +59,18 @@ fn hall<'a>(scene: &Scene<'a>) -> Section<'a> {
         let minutes = CELL_S * CELLS as u64 / 60;
         heading = heading.to(GAUGE_HISTORY_AT).put(format!("{minutes} min "), scene.looks.quiet());
     }
-    let gauges = power_gauges(scene).into_iter().chain(cooling_gauges(scene));
-    let mut lines: Vec<Line<'static>> = gauges.map(|gauge| gauge_line(scene, &gauge)).collect();
+    let (power, cooling) = (power_gauges(scene), cooling_gauges(scene));
+    let mut lines: Vec<Line<'static>> = if scene.is_wide() {
+        power.iter().chain(&cooling).map(|gauge| gauge_line(scene, gauge)).collect()
+    } else {
+        power.iter().zip(&cooling).map(|pair| short_line(scene, pair)).collect()
+    };
     lines.push(leaks(scene));
     Section::fixed(heading, lines)
 }
 
 /// Where the sparklines begin on a wide screen.
-const GAUGE_HISTORY_AT: usize = 74;
+const GAUGE_HISTORY_AT: usize = 69;
 
 fn power_gauges<'a>(scene: &Scene<'a>) -> [Gauge<'a>; 3] {
     let (model, site) = (scene.model, &scene.model.index.site);
@@ -152,28 +162,60 @@ fn warmest_figure<'a>(scene: &Scene<'a>, warmest: Option<(usize, f64)>) -> Figur
 
 /// ` IT POWER       2914 kW    0 |......#....| 4000   ..::--==++  73 % of design`
 fn gauge_line(scene: &Scene<'_>, gauge: &Gauge<'_>) -> Line<'static> {
-    let (looks, wide) = (scene.looks, scene.is_wide());
-    let unit = if gauge.figure.unit == "1" { "" } else { gauge.figure.unit };
-    let bar = scene.bar(gauge.figure.number(), gauge.low, gauge.high, if wide { 30 } else { 18 });
+    let looks = scene.looks;
+    let bar = scene.bar(gauge.figure.number(), gauge.low, gauge.high, 28);
+    let bound = |value| number::decimal(value, usize::from(gauge.decimals > 2));
     let row = Row::new().gap(1).left(gauge.label, 13, Style::new());
-    let row = scene.figure(row, &gauge.figure, gauge.decimals, 9).left(
-        &scene.unit(unit),
-        4,
-        looks.quiet(),
+    let row = scene
+        .figure(row, &gauge.figure, gauge.decimals, 9)
+        .left(&gauge_unit(scene, gauge), 4, looks.quiet())
+        .right(&bound(gauge.low), 4, looks.quiet())
+        .gap(1)
+        .plain(bar)
+        .gap(1)
+        .left(&bound(gauge.high), 6, looks.quiet())
+        .to(GAUGE_HISTORY_AT);
+    sparkline(row, scene, gauge.history)
+        .gap(2)
+        .put(looks.text(&gauge_note(gauge)), looks.quiet())
+        .into_line()
+}
+
+/// Two gauges side by side, each with what its half has room for.
+fn short_line(scene: &Scene<'_>, (left, right): (&Gauge<'_>, &Gauge<'_>)) -> Line<'static> {
+    let row = short_gauge(Row::new().gap(1), scene, left).to(scene.width / 2 + 1);
+    short_gauge(row, scene, right).into_line()
+}
+
+/// `IT POWER     2914 kW   47/48 |....#..|`
+fn short_gauge(row: Row, scene: &Scene<'_>, gauge: &Gauge<'_>) -> Row {
+    let row = row.left(gauge.label, 12, Style::new());
+    let row = scene.figure(row, &gauge.figure, gauge.decimals, 7).left(
+        &gauge_unit(scene, gauge),
+        3,
+        scene.looks.quiet(),
     );
-    let low = number::decimal(gauge.low, usize::from(gauge.decimals > 2));
-    let high = number::decimal(gauge.high, usize::from(gauge.decimals > 2));
-    let row =
-        row.right(&low, 4, looks.quiet()).gap(1).plain(bar).gap(1).left(&high, 6, looks.quiet());
-    let row =
-        if wide { sparkline(row.to(GAUGE_HISTORY_AT), scene, gauge.history).gap(2) } else { row };
+    if let Some(reason) = gauge.figure.reason() {
+        return row.put(cut(&scene.looks.text(&reason), 15), scene.looks.quiet());
+    }
     let coverage = gauge.figure.coverage.filter(|coverage| !coverage.is_full());
-    let coverage = coverage.map_or_else(String::new, |coverage| format!("{coverage} known  "));
-    let note = match gauge.figure.reason() {
-        Some(reason) => Cow::Owned(format!("{coverage}{reason}")),
-        None => Cow::Owned(format!("{coverage}{}", gauge.note)),
-    };
-    row.put(looks.text(&note), looks.quiet()).into_line()
+    let said = coverage.map_or_else(String::new, |coverage| format!("{coverage} "));
+    let bar = scene.bar(gauge.figure.number(), gauge.low, gauge.high, 15 - said.len().min(10));
+    row.plain(said).plain(bar)
+}
+
+fn gauge_unit(scene: &Scene<'_>, gauge: &Gauge<'_>) -> String {
+    if gauge.figure.unit == "1" { String::new() } else { scene.unit(gauge.figure.unit) }
+}
+
+/// How much of it is known, and why not all or nothing; else what belongs beside it.
+fn gauge_note(gauge: &Gauge<'_>) -> String {
+    let coverage = gauge.figure.coverage.filter(|coverage| !coverage.is_full());
+    let coverage = coverage.map_or_else(String::new, |coverage| format!("{coverage}  "));
+    match gauge.figure.reason() {
+        Some(reason) => format!("{coverage}{reason}"),
+        None => format!("{coverage}{}", gauge.note),
+    }
 }
 
 fn sparkline(row: Row, scene: &Scene<'_>, history: &History) -> Row {
@@ -283,7 +325,7 @@ fn data_path<'a>(scene: &Scene<'a>) -> Section<'a> {
 /// Devices that are down and named here; the alarms tell of all of them.
 const DOWN_SHOWN: usize = 3;
 
-fn events<'a>(scene: &'a Scene<'a>) -> Section<'a> {
+pub(super) fn events<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let events = &scene.model.events;
     let heading = scene.heading("EVENTS", Some(Pane::Events));
     if events.is_empty() {
@@ -294,6 +336,7 @@ fn events<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         heading: heading.put("(newest first) ", scene.looks.quiet()),
         lines: events.len(),
         least: 2,
+        most: usize::MAX,
         selected: Some(scene.state.event),
         line: Box::new(move |at| match events.iter().rev().nth(at) {
             Some(event) => event_line(scene, event, at == scene.state.event),

@@ -125,6 +125,7 @@ pub(super) fn glyph_rows<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         heading,
         lines,
         least: 3,
+        most: usize::MAX,
         selected: chosen.map(|at| if pairs { at % lines } else { at }),
         line: Box::new(move |at| {
             let cell = |at: usize| {
@@ -174,96 +175,149 @@ fn glyph_row(scene: &Scene<'_>, row: &RackRow, selected: bool) -> Row {
     }
 }
 
-pub(super) fn sections<'a>(scene: &'a Scene<'a>) -> Vec<Section<'a>> {
-    let grid = grid(scene);
+pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
+    let load = grid(scene, Metric::Load);
     let Some(rack) = scene.model.index.racks.get(scene.state.rack) else {
-        return vec![hall_density(scene), grid];
+        return vec![hall_density(scene), load];
     };
-    let grid = Section { least: grid.lines.min(8), ..grid };
-    vec![hall_density(scene), grid, detail(scene, rack), alarms::on_asset(scene, rack.asset)]
+    let load = Section { least: load.lines.min(8), ..load };
+    let mut sections =
+        vec![hall_density(scene), load, detail(scene, rack), alarms::on_asset(scene, rack.asset)];
+    let used: usize = sections.iter().map(|section| section.lines + 1).sum();
+    let warming = grid(scene, Metric::DeltaTemperature);
+    // Only whole, and only where nothing else has to give way.
+    if used + warming.lines < height {
+        sections.insert(2, warming);
+    }
+    sections
 }
 
-fn hall_density<'a>(scene: &Scene<'a>) -> Section<'a> {
+fn hall_density<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let (model, site) = (scene.model, &scene.model.index.site);
     let say = |point, decimals| scene.spoken(&model.figure(point), decimals);
-    let power = model.figure(site.it_power);
-    let coverage =
-        power.coverage.map_or_else(String::new, |coverage| format!("  ({coverage} known)"));
+    let coverage = model.figure(site.it_power).coverage;
+    let coverage = coverage.map_or_else(String::new, |coverage| format!("   {coverage} known"));
     let line = Row::new()
         .gap(1)
-        .plain(format!("per rack  all {}", say(site.rack_power_mean, 1)))
-        .plain(format!("  occupied {}", say(site.rack_power_mean_occupied, 1)))
-        .plain(format!("  max {}", say(site.rack_power_max, 1)))
-        .plain(format!("   floor {}", say(site.power_density, 2)))
-        .plain(format!("   IT {}{coverage}", scene.spoken(&power, 0)));
-    Section::fixed(scene.heading("RACK POWER DENSITY", None), vec![line.into_line()])
+        .plain(format!("mean {}", say(site.rack_power_mean, 1)))
+        .plain(format!("   occupied {}", say(site.rack_power_mean_occupied, 1)))
+        .plain(format!("   max {}", say(site.rack_power_max, 1)))
+        .plain(format!("   floor {}{coverage}", say(site.power_density, 2)));
+    Section::fixed(scene.heading("POWER PER RACK", None), vec![line.into_line()])
 }
 
-/// Width of a rack in the grid: cursor, percent, glyph.
+/// What the numbers of a grid are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metric {
+    /// Percent of design power; with the sums of each row.
+    Load,
+    /// Warming of the coolant in kelvin.
+    DeltaTemperature,
+}
+
+/// Rows of places, laid out alike for every metric.
+#[derive(Clone, Copy)]
+struct Grid {
+    metric: Metric,
+    /// Places of the longest row.
+    places: usize,
+    /// Room for a number beside each glyph.
+    numbers: bool,
+    /// Where the sums begin.
+    sums_at: usize,
+}
+
+/// Width of a place with its number: cursor and number, glyph.
 const PLACE: usize = 5;
 
-fn grid<'a>(scene: &'a Scene<'a>) -> Section<'a> {
+/// Width of a row's label, and of the least that its sums need.
+const LABEL: usize = 5;
+const SUMS: usize = 15;
+
+fn grid<'a>(scene: &'a Scene<'a>, metric: Metric) -> Section<'a> {
     let rows = &scene.model.index.rows;
     let listed = &scene.state.visible().rows;
-    let longest = rows.iter().map(|row| row.racks.len()).max().unwrap_or(0);
-    let numbers = 5 + longest * PLACE + 17 <= scene.width;
-    let body = 5 + if numbers { longest * PLACE } else { longest + longest / 8 };
+    let places = rows.iter().map(|row| row.racks.len()).max().unwrap_or(0);
+    let numbers = LABEL + places * PLACE + SUMS <= scene.width;
+    let sums_at = LABEL + if numbers { places * PLACE } else { places + places / 8 };
+    let grid = Grid { metric, places, numbers, sums_at };
     let chosen = scene.model.index.racks.get(scene.state.rack).map(|rack| rack.row);
+    let quiet = scene.looks.quiet();
     let legend = if scene.is_wide() { LEGEND } else { SHORT_LEGEND };
-    let heading = scene.heading("RACKS", Some(Pane::Grid)).put(legend, scene.looks.quiet());
+    let heading = match metric {
+        Metric::Load => scene.heading("RACKS", Some(Pane::Grid)).put(legend, quiet),
+        Metric::DeltaTemperature => {
+            scene.heading("SAME ROWS", None).put("dT of the coolant in K ", quiet)
+        }
+    };
     Section {
         heading,
         lines: listed.len().max(1) + 1,
         least: 4,
+        most: usize::MAX,
         selected: chosen.and_then(|row| listed.iter().position(|at| *at == row)).map(|at| at + 1),
         line: Box::new(move |at| {
-            let Some(at) = at.checked_sub(1) else {
-                return grid_head(scene, longest, numbers, body);
-            };
+            let Some(at) = at.checked_sub(1) else { return grid_head(scene, grid) };
             match listed.get(at).and_then(|at| rows.get(*at)) {
-                Some(row) => grid_line(scene, row, numbers, body),
+                Some(row) => grid_line(scene, row, grid),
                 None => Line::styled(" none that match", scene.looks.quiet()),
             }
         }),
     }
 }
 
-fn grid_head(scene: &Scene<'_>, longest: usize, numbers: bool, body: usize) -> Line<'static> {
+fn grid_head(scene: &Scene<'_>, grid: Grid) -> Line<'static> {
     let quiet = scene.looks.quiet();
-    let mut row = Row::new().gap(5);
-    if numbers {
-        for place in 1..=longest {
+    let mut row = Row::new().gap(LABEL);
+    if grid.numbers {
+        for place in 1..=grid.places {
             row = row.right(&format!("{place:02}"), PLACE - 1, quiet).gap(1);
         }
     }
-    row.to(body)
-        .right("kW", 7, quiet)
-        .right("kW/rack", 9, quiet)
-        .right("kW/m2", 8, quiet)
+    if grid.metric != Metric::Load {
+        return row.into_line();
+    }
+    row.to(grid.sums_at)
+        .right("kW", 6, quiet)
+        .right("kW/rack", 8, quiet)
+        .right("kW/m2", 7, quiet)
         .put("  fullest", quiet)
         .into_line()
 }
 
-fn grid_line(scene: &Scene<'_>, row: &RackRow, numbers: bool, body: usize) -> Line<'static> {
-    let mut line = Row::new().gap(1).left(&scene.looks.text(&row.label), 4, Style::new());
+fn grid_line(scene: &Scene<'_>, row: &RackRow, grid: Grid) -> Line<'static> {
+    let mut line = Row::new().gap(1).left(&scene.looks.text(&row.label), LABEL - 1, Style::new());
     for (place, at) in row.racks.clone().enumerate() {
         let Some(rack) = scene.model.index.racks.get(at) else { continue };
         let (glyph, style) = glyph(scene, rack);
         let chosen = at == scene.state.rack;
-        if numbers {
-            let percent =
-                load(scene, rack).map_or_else(String::new, |load| number::decimal(load, 0));
+        if grid.numbers {
             let weight = if chosen { scene.looks.strong() } else { Style::new() };
-            line = line
-                .put(if chosen { ">" } else { " " }, scene.looks.strong())
-                .right(&percent, PLACE - 2, weight)
-                .put(glyph, style);
+            let cursor = if chosen { ">" } else { "" };
+            let number = number_of(scene, rack, grid.metric);
+            line = line.right(&format!("{cursor}{number}"), PLACE - 1, weight).put(glyph, style);
         } else {
             let gap = usize::from(place > 0 && place % 8 == 0);
             let style = if chosen { style.add_modifier(Modifier::REVERSED) } else { style };
             line = line.gap(gap).put(glyph, style);
         }
     }
+    match grid.metric {
+        Metric::Load => row_sums(line.to(grid.sums_at), scene, row).into_line(),
+        Metric::DeltaTemperature => line.into_line(),
+    }
+}
+
+/// The number of a rack in a grid; its glyph says why there is none.
+fn number_of(scene: &Scene<'_>, rack: &RackPoints, metric: Metric) -> String {
+    let value = match metric {
+        Metric::Load => load(scene, rack),
+        Metric::DeltaTemperature => scene.model.figure(rack.liquid.delta).number(),
+    };
+    value.map_or_else(String::new, |value| number::decimal(value, 0))
+}
+
+fn row_sums(line: Row, scene: &Scene<'_>, row: &RackRow) -> Row {
     let sum = RowSum::of(scene, row);
     let mean = sum.power_kw / f64::from(sum.coverage.known.max(1));
     let floor = row.footprint_m2.filter(|area| *area > 0.0).map(|area| sum.power_kw / area);
@@ -277,14 +331,12 @@ fn grid_line(scene: &Scene<'_>, row: &RackRow, numbers: bool, body: usize) -> Li
         let rack = scene.model.index.racks.get(at)?;
         Some(format!("{} {} %", scene.name(rack.asset), number::decimal(load, 0)))
     });
-    let coverage =
-        if sum.coverage.is_full() { String::new() } else { format!("  {}", sum.coverage) };
-    line.to(body)
-        .right(&sum.spoken(sum.power_kw, 0), 7, Style::new())
-        .right(&sum.spoken(mean, 1), 9, Style::new())
-        .right(&floor, 8, Style::new())
-        .plain(format!("  {}{coverage}", fullest.unwrap_or_else(|| "-".to_owned())))
-        .into_line()
+    let line = line
+        .right(&sum.spoken(sum.power_kw, 0), 6, Style::new())
+        .right(&sum.spoken(mean, 1), 8, Style::new())
+        .right(&floor, 7, Style::new())
+        .plain(format!("  {}", fullest.unwrap_or_else(|| "-".to_owned())));
+    if sum.coverage.is_full() { line } else { line.plain(format!("  {}", sum.coverage)) }
 }
 
 /// A line of the detail: label and parts that each tell a value, or why there is none.

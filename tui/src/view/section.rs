@@ -1,7 +1,6 @@
 //! Sections share the height of a screen: each has a heading and lines, of which the cursor's is always in view.
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
-use unicode_width::UnicodeWidthStr;
 
 use super::{Scene, row::Row, set};
 
@@ -11,6 +10,8 @@ pub(crate) struct Section<'a> {
     pub(crate) lines: usize,
     /// Lines that it should have before others get more.
     pub(crate) least: usize,
+    /// Lines that it may take from what is left.
+    pub(crate) most: usize,
     /// Line that must be in view.
     pub(crate) selected: Option<usize>,
     pub(crate) line: Box<dyn Fn(usize) -> Line<'static> + 'a>,
@@ -24,6 +25,7 @@ impl Section<'_> {
             heading,
             lines: count,
             least: count,
+            most: count,
             selected: None,
             line: Box::new(move |at| lines.get(at).cloned().unwrap_or_default()),
         }
@@ -31,8 +33,10 @@ impl Section<'_> {
 }
 
 pub(crate) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, sections: Vec<Section<'_>>) {
-    let wants: Vec<(usize, usize)> =
-        sections.iter().map(|section| (section.least.min(section.lines), section.lines)).collect();
+    let wants: Vec<(usize, usize)> = sections
+        .iter()
+        .map(|section| (section.least.min(section.lines), section.most.min(section.lines)))
+        .collect();
     let heights = share(usize::from(area.height), &wants);
     let mut rows = area.rows();
     for (section, height) in sections.into_iter().zip(heights) {
@@ -40,10 +44,14 @@ pub(crate) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, sections:
         let first = first_line(section.lines, height, section.selected);
         let seen = first..(first + height).min(section.lines);
         let Some(row) = rows.next() else { return };
-        let partly = (seen.len() < section.lines)
-            .then(|| format!(" {}-{} of {} ", seen.start + 1, seen.end, section.lines));
-        let heading = finish(section.heading, scene, partly.as_deref().unwrap_or(""));
-        set(buffer, row, &heading);
+        set(buffer, row, &filled(section.heading, scene));
+        if seen.len() < section.lines {
+            let note = format!(" {}-{} of {} ", seen.start + 1, seen.end, section.lines);
+            let note =
+                Row::new().plain(note).put(scene.looks.rule().repeat(2), scene.looks.quiet());
+            let width = u16::try_from(note.width()).unwrap_or(u16::MAX).min(row.width);
+            set(buffer, Rect { x: row.right() - width, width, ..row }, &note.into_line());
+        }
         for at in seen {
             let Some(row) = rows.next() else { return };
             set(buffer, row, &(section.line)(at));
@@ -51,16 +59,10 @@ pub(crate) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, sections:
     }
 }
 
-/// Fills a heading with the rule up to the right edge, with a note before the end.
-fn finish(heading: Row, scene: &Scene<'_>, note: &str) -> Line<'static> {
-    let rule = scene.looks.rule();
-    let tail = if note.is_empty() { 0 } else { note.width() + 2 };
-    let fill = scene.width.saturating_sub(heading.width() + tail);
-    let row = heading.put(rule.repeat(fill), scene.looks.quiet());
-    if note.is_empty() {
-        return row.into_line();
-    }
-    row.plain(note).put(rule.repeat(2), scene.looks.quiet()).into_line()
+/// Fills a heading with the rule up to the right edge.
+fn filled(heading: Row, scene: &Scene<'_>) -> Line<'static> {
+    let fill = scene.width.saturating_sub(heading.width());
+    heading.put(scene.looks.rule().repeat(fill), scene.looks.quiet()).into_line()
 }
 
 /// Lines for each section, `None` where not even the heading and one line fit. First everybody gets the least, in

@@ -174,16 +174,25 @@ pub(super) fn bottom(scene: &Scene<'_>) -> Line<'static> {
     if state.connection == Connection::Closed {
         row = row.put("the gateway is gone; what is shown is old", looks.notice()).gap(2);
     }
-    row.put(keys(scene), looks.quiet()).into_line()
+    for key in keys(scene) {
+        if row.width() + key.len() < scene.width {
+            row = row.put(key, looks.quiet()).gap(2);
+        }
+    }
+    row.into_line()
 }
 
-fn keys(scene: &Scene<'_>) -> String {
-    let act = if scene.state.operator().is_some() { "a ack  A ack all  " } else { "" };
-    let moves = match scene.state.screen {
-        Screen::Overview => "j/k select  Enter jump to source  Tab pane",
-        Screen::Loops => "j/k select  [ ] prev/next CDU  Tab pane  Enter open",
-        Screen::Racks => "hjkl move  Enter its CDU",
-        Screen::Alarms => "j/k select  Enter jump to source",
-    };
-    format!("{act}{moves}  v abnormal  f freeze  Esc back")
+/// The keys of this screen, most needed first; those that do not fit are in the palette.
+fn keys(scene: &Scene<'_>) -> Vec<&'static str> {
+    let mut keys = Vec::new();
+    if scene.state.operator().is_some() {
+        keys.extend(["a ack", "A ack all"]);
+    }
+    keys.extend::<&[_]>(match scene.state.screen {
+        Screen::Overview | Screen::Alarms => &["j/k select", "Enter jump to source", "Tab pane"],
+        Screen::Loops => &["j/k select", "[ ] CDU", "Tab pane", "Enter open"],
+        Screen::Racks => &["hjkl move", "Enter its CDU"],
+    });
+    keys.extend(["v abnormal", "f freeze", "Esc back"]);
+    keys
 }
