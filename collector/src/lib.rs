@@ -3,7 +3,9 @@
 //! One task per physical link, whatever the site file looks like: all devices behind one host and port share its
 //! connection and its queue. A panicked task is counted and started again; the others do not notice.
 
+mod conversion;
 pub mod modbus;
+pub mod mqtt;
 pub mod plan;
 
 use std::{
@@ -86,14 +88,16 @@ pub fn start(
 ) -> Collector {
     let mut collector = Collector { tasks: JoinSet::new(), restarts: Arc::default() };
     let mut modbus = BTreeMap::<(String, u16), Vec<_>>::new();
+    let mut mqtt = BTreeMap::<(String, u16, Option<&str>), Vec<_>>::new();
     for device in &site.devices {
         match &device.address {
             Address::ModbusTcp { host, port, .. } => {
                 // Host names know no letter case.
                 modbus.entry((host.to_ascii_lowercase(), *port)).or_default().push(device);
             }
-            Address::Mqtt { .. } => {
-                tracing::error!(address = %device.address, "nothing here reads MQTT");
+            Address::Mqtt { host, port, credentials } => {
+                let user = credentials.as_ref().map(|credentials| credentials.user.as_str());
+                mqtt.entry((host.to_ascii_lowercase(), *port, user)).or_default().push(device);
             }
         }
     }
@@ -102,6 +106,16 @@ pub fn start(
         let out = out.clone();
         let run = move || modbus::run(Arc::clone(&link), clock, out.clone());
         collector.spawn(format!("modbus+tcp://{host}:{port}"), stop, run);
+    }
+    let client_id = format!("coldwatch-{}-{}", site.info.id, site.info.gateway);
+    for devices in mqtt.into_values() {
+        let Some(address) = devices.first().map(|device| &device.address) else { continue };
+        let Some(link) = mqtt::LinkPlan::new(address, &client_id, &devices, &site.plant) else {
+            continue;
+        };
+        let (link, out) = (Arc::new(link), out.clone());
+        let run = move || mqtt::run(Arc::clone(&link), clock, out.clone());
+        collector.spawn(address.to_string(), stop, run);
     }
     collector
 }

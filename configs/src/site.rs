@@ -29,7 +29,8 @@ pub struct Device {
     pub timeout: Duration,
     /// Time from request to reply in milliseconds, given with every good poll or message.
     pub reply_time: PointId,
-    /// For a Modbus device: parallel to the profile's points; `None` where the site leaves a point out.
+    /// For a Modbus device: parallel to the profile's points; `None` where the site leaves a point out. For an MQTT
+    /// device: every point that it may give.
     /// Values are converted to the point's unit on the way in.
     pub bindings: Vec<Option<PointId>>,
 }

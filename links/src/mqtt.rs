@@ -14,6 +14,7 @@
 //! that is handled here and in [`crate::publisher`], and nowhere else.
 
 use std::{
+    collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, PoisonError,
@@ -41,6 +42,8 @@ use crate::backoff::Backoff;
 pub const SLOTS: usize = 256;
 /// Largest packet taken or given.
 pub const PACKET_BYTES: usize = 256 * 1024;
+/// Filters of one session, with those that are added later.
+pub const FILTERS: usize = 1024;
 /// How long a full queue holds the socket back before messages are let go.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// A broker that is silent for twice this is gone.
@@ -79,7 +82,13 @@ impl std::fmt::Debug for Login {
 impl Broker {
     /// The library's options with everything that its defaults get wrong for us. TLS goes in here.
     pub(crate) fn options(&self, clean: bool) -> MqttOptions {
-        let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
+        // The library joins host and port with a colon, which an IPv6 address has many of.
+        let host = if self.host.contains(':') && !self.host.starts_with('[') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        let mut options = MqttOptions::new(&self.client_id, host, self.port);
         options.set_keep_alive(KEEP_ALIVE);
         options.set_clean_session(clean || self.client_id.is_empty());
         options.set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
@@ -132,6 +141,8 @@ pub struct Message {
     pub payload: Bytes,
     /// The broker had kept it: it says what was last, not what is new.
     pub retain: bool,
+    /// When it came out of the socket.
+    pub received: Instant,
     pub ack: Ack,
 }
 
@@ -168,6 +179,8 @@ struct Shared {
     client: AsyncClient,
     /// Number of the present connection.
     connection: Mutex<u64>,
+    /// Filters, in the order in which they were asked for. It only grows.
+    filters: Mutex<Vec<String>>,
     connections: AtomicU64,
     dropped: AtomicU64,
 }
@@ -201,6 +214,7 @@ impl Session {
         let shared = Arc::new(Shared {
             client,
             connection: Mutex::new(0),
+            filters: Mutex::new(filters.to_vec()),
             connections: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
@@ -209,7 +223,9 @@ impl Session {
         let stop = CancellationToken::new();
         let worker = Worker {
             events,
-            filters: filters.to_vec(),
+            asked: VecDeque::new(),
+            asked_filters: 0,
+            refused: Vec::new(),
             shared: Arc::clone(&shared),
             slots: Arc::new(Semaphore::new(SLOTS)),
             messages: message_sender,
@@ -231,6 +247,22 @@ impl Session {
             }
             message = self.messages.recv() => message.map(Report::Message),
         }
+    }
+
+    /// A message that is there already.
+    pub fn next_waiting(&mut self) -> Option<Message> {
+        self.messages.try_recv().ok()
+    }
+
+    /// Subscribes to one more filter, now and on every later connection. False when it has [`FILTERS`] already.
+    pub fn subscribe_also(&self, filter: &str) -> bool {
+        let mut filters = self.shared.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = filters.iter().all(|known| known != filter);
+        let has_room = filters.len() < FILTERS;
+        if is_new && has_room {
+            filters.push(filter.to_owned()); // The worker sees it before its next poll, at the latest at a keep-alive.
+        }
+        has_room
     }
 
     pub fn tally(&self) -> Tally {
@@ -258,7 +290,12 @@ impl Drop for Session {
 /// half-written a packet, except at the end.
 struct Worker {
     events: EventLoop,
-    filters: Vec<String>,
+    /// Subscriptions that the broker has not yet answered, oldest first.
+    asked: VecDeque<Vec<String>>,
+    /// How many of the filters were asked for on this connection.
+    asked_filters: usize,
+    /// What the broker would not grant on this connection.
+    refused: Vec<String>,
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
     messages: mpsc::Sender<Message>,
@@ -311,6 +348,9 @@ impl Worker {
     async fn connection(&mut self) -> String {
         loop {
             let slot = self.slot().await;
+            if self.up_since.is_some() {
+                self.ask();
+            }
             let waits_for_grant = self.events.network.is_some() && self.up_since.is_none();
             let polled = if waits_for_grant {
                 match timeout(GRANT_WITHIN, self.events.poll()).await {
@@ -348,23 +388,43 @@ impl Worker {
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => {
                 self.shared.connections.fetch_add(1, Ordering::Relaxed);
-                let filters = self.filters.iter().cloned();
-                let filters = filters.map(|path| SubscribeFilter::new(path, QoS::AtLeastOnce));
-                // Ahead of everything else, and without a place in the request queue.
-                self.events.pending.push_back(Request::Subscribe(Subscribe::new_many(filters)));
+                (self.asked_filters, self.refused) = (0, Vec::new());
+                self.asked.clear();
+                self.ask();
                 Ok(())
             }
             Event::Incoming(Incoming::SubAck(grant)) => {
-                let codes = self.filters.iter().zip(&grant.return_codes);
-                let refused = codes.filter(|(_, code)| **code == SubscribeReasonCode::Failure);
-                let refused = refused.map(|(filter, _)| filter.clone()).collect();
-                self.up_since = Some(Instant::now());
-                self.standing.send_replace(Standing::Up { refused });
+                let asked = self.asked.pop_front().unwrap_or_default();
+                let codes = asked.into_iter().zip(grant.return_codes);
+                let refused = codes.filter(|(_, code)| *code == SubscribeReasonCode::Failure);
+                self.refused.extend(refused.map(|(filter, _)| filter));
+                self.up_since.get_or_insert_with(Instant::now);
+                self.standing.send_if_modified(|standing| {
+                    let up = Standing::Up { refused: self.refused.clone() };
+                    let changed = *standing != up;
+                    *standing = up;
+                    changed
+                });
                 Ok(())
             }
             Event::Incoming(Incoming::Publish(publish)) => self.deliver(publish, slot),
             Event::Incoming(_) | Event::Outgoing(_) => Ok(()),
         }
+    }
+
+    /// Subscribes to what was not yet asked for on this connection.
+    fn ask(&mut self) {
+        let filters = self.shared.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<String> = filters.iter().skip(self.asked_filters).cloned().collect();
+        drop(filters);
+        if new.is_empty() {
+            return;
+        }
+        self.asked_filters += new.len();
+        let wanted = new.iter().cloned().map(|path| SubscribeFilter::new(path, QoS::AtLeastOnce));
+        // Ahead of everything else, and without a place in the request queue.
+        self.events.pending.push_back(Request::Subscribe(Subscribe::new_many(wanted)));
+        self.asked.push_back(new);
     }
 
     fn deliver(
@@ -390,8 +450,13 @@ impl Worker {
             shared: Arc::clone(&self.shared),
             _slot: slot,
         };
-        let message =
-            Message { topic: publish.topic, payload: publish.payload, retain: publish.retain, ack };
+        let message = Message {
+            topic: publish.topic,
+            payload: publish.payload,
+            retain: publish.retain,
+            received: Instant::now(),
+            ack,
+        };
         // There are as many places as slots, so this fails only when nobody listens.
         self.messages.try_send(message).map_err(|_closed| "nobody listens".to_owned())
     }

@@ -315,3 +315,19 @@ async fn a_publisher_takes_only_its_own_topics_and_what_fits_a_packet() {
     publisher.settled().await.unwrap();
     assert_eq!(broker.tally().published, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_is_added_later_is_asked_for_now_and_after_every_reconnect() {
+    let broker = Broker::start(anywhere()).await.unwrap();
+    let address = broker.address();
+    let mut session = open(address, &["test/a"]).await;
+    assert!(session.subscribe_also("test/b"));
+    let publisher = publisher(address);
+    publisher.publish("test/a", "wakes the session", Quality::AtLeastOnce, false).await.unwrap();
+    message(&mut session).await.ack.done();
+    until("the second filter", || broker.subscriptions("subscriber").len() == 2).await;
+    broker.stop().await;
+    let broker = Broker::resume(address, Memory::default()).await.unwrap();
+    up(&mut session).await;
+    assert_eq!(broker.subscriptions("subscriber"), ["test/a", "test/b"]);
+}

@@ -288,10 +288,7 @@ pub(super) fn bind(
         let reply_time = binder.reply_time();
         let bindings = match &profile.map {
             Map::Modbus(_) => binder.polled(),
-            Map::Mqtt(map) => {
-                binder.published(map);
-                Vec::new()
-            }
+            Map::Mqtt(map) => binder.published(map),
         };
         let Some(address) = device.address.clone() else { continue };
         if let Address::ModbusTcp { host, port, .. } = &address {
@@ -413,7 +410,8 @@ impl Binder<'_, '_> {
         bindings
     }
 
-    fn published(&mut self, map: &MqttMap) {
+    fn published(&mut self, map: &MqttMap) -> Vec<Option<PointId>> {
+        let mut bindings = Vec::new();
         let scope = self.scope();
         let offered = self.profile.offered();
         let mut without = Without::new(&self.device.without);
@@ -434,13 +432,14 @@ impl Binder<'_, '_> {
                     stale_after: self.stale_after(map.republish_every),
                     states: point.states.to_vec(),
                 };
-                self.give(spec, &span);
+                bindings.push(Some(self.give(spec, &span)));
             }
             if gives {
                 self.plant.add_edge(self.asset, EdgeKind::Measures, asset);
             }
         }
         without.check(self.profile, self.faults);
+        bindings
     }
 
     /// The assets that a publisher reports on: those that a pattern of `assets` matches; all, where there is none.
