@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{Months, NaiveDate};
+use chrono::{Datelike, Months, NaiveDate};
 use thiserror::Error;
 
 use crate::{
@@ -73,7 +73,7 @@ fn quotient(facility: f64, it: f64) -> Result<f64, Undefined> {
 /// How energy carriers count towards facility energy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weights {
-    /// Every kWh as delivered: ISO/IEC 30134-2, EN 50600-4-2, EU 2024/1364.
+    /// Every kWh as delivered. No factors are known to be binding in ISO/IEC 30134-2, EN 50600-4-2 or EU 2024/1364.
     #[default]
     None,
     /// Source energy relative to electricity, as harmonised by The Green Grid.
@@ -130,7 +130,13 @@ impl Period {
 
     /// The last day of the 12 months that begin with the first day.
     fn year_end(self) -> Option<NaiveDate> {
-        self.first.checked_add_months(Months::new(12))?.pred_opt()
+        let anniversary = self.first.checked_add_months(Months::new(12))?;
+        // A year that began on 29 February ends on the 28th, not the day before.
+        if anniversary.day() == self.first.day() {
+            anniversary.pred_opt()
+        } else {
+            Some(anniversary)
+        }
     }
 }
 

@@ -121,6 +121,8 @@ fn the_standard_name_appears_only_with_category_and_period() {
     assert_eq!(named(&[("category", "1"), rolling]), "PUE1 (2024-03-01:2025-02-28)");
     let month = ("period", "2025-03-01:2025-03-31");
     assert_eq!(named(&[("category", "3"), month]), "iPUE3 (2025-03-01:2025-03-31)");
+    let leap = ("period", "2024-02-29:2025-02-28");
+    assert_eq!(named(&[("category", "1"), leap]), "PUE1 (2024-02-29:2025-02-28)");
     let almost = ("period", "2025-01-01:2025-12-30");
     assert_eq!(named(&[("category", "2"), almost]), "iPUE2 (2025-01-01:2025-12-30)");
 
@@ -340,7 +342,7 @@ fn a_faulty_tree_is_refused_with_what_is_wrong() {
     assert_eq!(refused(&file(&[with("\"a\"")])), "\"a\" → \"a\" feed each other in a circle");
     assert_eq!(
         refused(&file(&[with("null").replace(": 1}", ": -1}")])),
-        "the energy of meter \"a\" is not a positive number"
+        "the energy of meter \"a\" is below zero"
     );
     let missing = calc::find("tree").unwrap().evaluate(&Arguments::default());
     assert!(missing.unwrap_err().to_string().starts_with("--input is missing"));

@@ -75,7 +75,7 @@ impl Arguments {
     }
 
     fn required(&self, input: &Input) -> Result<&str, ArgumentError> {
-        self.text(input).ok_or(ArgumentError::Missing { input: input.name, help: input.help })
+        self.text(input).ok_or_else(|| input.missing())
     }
 
     /// Anything that reads itself from text.
@@ -88,8 +88,7 @@ impl Arguments {
     }
 
     pub(super) fn coolant(&self, input: &Input) -> Result<Coolant, ArgumentError> {
-        self.required(input)?;
-        self.parsed(input)?.ok_or(ArgumentError::Missing { input: input.name, help: input.help })
+        self.parsed(input)?.ok_or_else(|| input.missing())
     }
 
     /// Which of the words of a [`Kind::Choice`] it is.
@@ -146,6 +145,10 @@ impl Arguments {
 }
 
 impl Input {
+    pub(super) fn missing(&self) -> ArgumentError {
+        ArgumentError::Missing { input: self.name, help: self.help }
+    }
+
     pub(super) fn wrong(&self, text: &str, reason: &(impl ToString + ?Sized)) -> ArgumentError {
         ArgumentError::Wrong { input: self.name, text: text.to_owned(), reason: reason.to_string() }
     }

@@ -1,6 +1,6 @@
 //! Coolants, heat, heat exchangers and pumps.
 
-use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output};
+use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output, Reason};
 use crate::{
     demand::{FlowLaw, FlowTable},
     exchanger::{Exchanger, Terminals},
@@ -261,7 +261,7 @@ fn expected_delta(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
 fn flow(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let flow = given.quantity(&FLOW)?;
     let specific = heat::specific_flow(flow, given.quantity(&POWER)?);
-    Ok(vec![FLOW_OUT.is(Ok(flow)), SPECIFIC_FLOW.is(specific)])
+    Ok(vec![FLOW_OUT.is::<_, Reason>(Ok(flow)), SPECIFIC_FLOW.is(specific)])
 }
 
 fn flow_table(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {

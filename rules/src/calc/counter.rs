@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output, Reason};
+use super::{
+    Answer, ArgumentError, Arguments, Formula, Input, Kind, Output, Reason, energy::kilowatt_hours,
+};
 use crate::{
     ledger::Flag,
     measures::{KilowattHours, Kilowatts, Measure, Seconds},
@@ -89,25 +91,25 @@ fn counter(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let followed = follow(Register::new(limits), &reads);
     let total = followed.deltas.iter().map(|delta| delta.amount).sum();
     let mut answers = vec![
-        match followed.gap {
-            None => ENERGY.is(kilowatt_hours(total)),
-            Some(reason) => ENERGY.undefined(not_claimed(reason)),
-        },
-        match followed.last {
-            Step::Accepted(delta) => LAST_ENERGY.is(kilowatt_hours(delta.amount)),
-            Step::Missing(flag) => LAST_ENERGY.undefined(not_claimed(flag.text())),
-            Step::Held => LAST_ENERGY.undefined(not_claimed(HELD)),
-            Step::First | Step::Duplicate => LAST_ENERGY.undefined(not_claimed(NOTHING_NEW)),
-        },
-        LAST_STEP.says(Ok(word(followed.last))),
+        ENERGY.is(match followed.gap {
+            None => kilowatt_hours(total).map_err(Reason::from),
+            Some(why) => Err(not_claimed(why)),
+        }),
+        LAST_ENERGY.is(match followed.last {
+            Step::Accepted(delta) => kilowatt_hours(delta.amount).map_err(Reason::from),
+            Step::Missing(flag) => Err(not_claimed(flag.text())),
+            Step::Held => Err(not_claimed(HELD)),
+            Step::First | Step::Duplicate => Err(not_claimed(NOTHING_NEW)),
+        }),
+        LAST_STEP.says::<Reason>(Ok(word(followed.last))),
     ];
     if let Some(at) = given.optional_quantity::<Seconds>(&AT)? {
         let at = mono(&AT, at.get() - start)?;
         let value = interpolate(&followed.deltas, at, given.optional_quantity(&MODULUS)?);
-        answers.push(match value {
-            Some(value) => REGISTER_AT.is(kilowatt_hours(value)),
-            None => REGISTER_AT.undefined(not_claimed("no energy is known around that time")),
-        });
+        answers.push(REGISTER_AT.is(match value {
+            Some(value) => kilowatt_hours(value).map_err(Reason::from),
+            None => Err(not_claimed("no energy is known around that time")),
+        }));
     }
     Ok(answers)
 }
@@ -140,7 +142,7 @@ fn limits(given: &Arguments) -> Result<RegisterLimits, ArgumentError> {
 fn reads(given: &Arguments, interval: Duration) -> Result<(f64, Vec<(Mono, f64)>), ArgumentError> {
     let values: Vec<KilowattHours> = given.quantities(&READINGS)?;
     if values.is_empty() {
-        return Err(ArgumentError::Missing { input: READINGS.name, help: READINGS.help });
+        return Err(READINGS.missing());
     }
     let times: Vec<Seconds> = given.quantities(&TIMES)?;
     let start = times.first().map_or(0.0, |time| time.get());
@@ -233,8 +235,4 @@ fn float32(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let stored = value.get() as f32;
     let step = f64::from(stored.next_up()) - f64::from(stored);
     Ok(vec![STORED.is(kilowatt_hours(f64::from(stored))), QUANTUM.is(kilowatt_hours(step))])
-}
-
-fn kilowatt_hours(value: f64) -> Result<KilowattHours, Undefined> {
-    Ok(KilowattHours::new(value)?)
 }

@@ -1,10 +1,10 @@
 //! Energies and their ratios.
 
-use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output};
+use super::{Answer, ArgumentError, Arguments, Formula, Input, Kind, Output, Reason};
 use crate::{
     measures::{KilowattHours, Measure, Ratio},
     plant::{Carrier, Category},
-    ratio::{Energies, EnergyRatio, Period, Title, Weights},
+    ratio::{Energies, Period, Title, Weights},
     value::Undefined,
 };
 
@@ -78,42 +78,41 @@ pub(super) const FORMULAS: &[Formula] = &[
 
 fn energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let weights = weights(given)?;
-    let facility = facility_energy(given, weights)?;
-    let it = sum(given, &IT)?.ok_or(ArgumentError::Missing { input: IT.name, help: IT.help })?;
+    let facility = kilowatt_hours(facility_energy(given, weights)?);
+    let it = kilowatt_hours(sum(given, &IT)?.ok_or_else(|| IT.missing())?);
     let title = title(given, None, None, weights)?;
-    let facility = facility.and_then(|kwh| Ok(KilowattHours::new(kwh)?));
-    let it = KilowattHours::new(it).map_err(Undefined::from);
-    Ok(vec![titled(title, ratio(facility, it)), FACILITY_ENERGY.is(facility), IT_ENERGY.is(it)])
+    Ok(vec![ratio(title, facility, it), FACILITY_ENERGY.is(facility), IT_ENERGY.is(it)])
 }
 
 fn partial_energy_ratio(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
-    let missing = |input: Input| ArgumentError::Missing { input: input.name, help: input.help };
-    let overhead = sum(given, &OVERHEAD)?.ok_or_else(|| missing(OVERHEAD))?;
-    let it = sum(given, &IT)?.ok_or_else(|| missing(IT))?;
-    let boundary = given.text(&BOUNDARY).ok_or_else(|| missing(BOUNDARY))?;
+    let overhead = sum(given, &OVERHEAD)?.ok_or_else(|| OVERHEAD.missing())?;
+    let it = sum(given, &IT)?.ok_or_else(|| IT.missing())?;
+    let boundary = given.text(&BOUNDARY).ok_or_else(|| BOUNDARY.missing())?;
     let title = title(given, None, Some(boundary.to_owned()), Weights::None)?;
-    let facility = KilowattHours::new(overhead + it).map_err(Undefined::from);
-    let it = KilowattHours::new(it).map_err(Undefined::from);
-    Ok(vec![titled(title, ratio(facility, it))])
+    Ok(vec![ratio(title, kilowatt_hours(overhead + it), kilowatt_hours(it))])
 }
 
-pub(super) fn ratio(
-    facility: Result<KilowattHours, Undefined>,
-    it: Result<KilowattHours, Undefined>,
-) -> Result<f64, Undefined> {
-    Energies { facility: facility?, it: it? }.energy_ratio().map(EnergyRatio::get)
+/// The ratio under the name it has earned.
+pub(super) fn ratio<E: Into<Reason>>(
+    title: Option<String>,
+    facility: Result<KilowattHours, E>,
+    it: Result<KilowattHours, E>,
+) -> Answer {
+    let quotient = || {
+        let facility = facility.map_err(Into::into)?;
+        let it = it.map_err(Into::into)?;
+        Ok(Ratio::new(Energies { facility, it }.energy_ratio()?.get()).map_err(Undefined::from)?)
+    };
+    let answer = ENERGY_RATIO.is::<Ratio, Reason>(quotient());
+    Answer { name: title.map_or(answer.name, Into::into), ..answer }
 }
 
-pub(super) fn titled(title: Option<String>, ratio: Result<f64, Undefined>) -> Answer {
-    let name = title.map_or_else(|| ENERGY_RATIO.name.into(), Into::into);
-    ENERGY_RATIO.renamed(name, ratio)
+pub(super) fn kilowatt_hours(value: f64) -> Result<KilowattHours, Undefined> {
+    Ok(KilowattHours::new(value)?)
 }
 
 /// The sum over carriers with their weights, or the one total.
-fn facility_energy(
-    given: &Arguments,
-    weights: Weights,
-) -> Result<Result<f64, Undefined>, ArgumentError> {
+fn facility_energy(given: &Arguments, weights: Weights) -> Result<f64, ArgumentError> {
     let by_carrier = [
         (&ELECTRICITY, Carrier::Electricity),
         (&CHILLED_WATER, Carrier::ChilledWater),
@@ -121,23 +120,24 @@ fn facility_energy(
         (&FUEL_OIL, Carrier::FuelOil),
         (&HEAT, Carrier::Heat),
     ];
-    let (mut total, mut any) = (Ok(0.0), false);
+    let mut weighted: Option<f64> = None;
     for (input, carrier) in by_carrier {
         if let Some(energy) = sum(given, input)? {
-            any = true;
-            total = total.and_then(|total: f64| Ok(total + weights.of(carrier)? * energy));
+            let weight = weights
+                .of(carrier)
+                .map_err(|why| ArgumentError::Conflict(format!("--{}: {why}", input.name)))?;
+            weighted = Some(weighted.unwrap_or(0.0) + weight * energy);
         }
     }
-    match (sum(given, &FACILITY)?, any) {
-        (Some(_), true) => {
+    match (sum(given, &FACILITY)?, weighted) {
+        (Some(_), Some(_)) => {
             Err(ArgumentError::Conflict("--edc-kwh is the total: it excludes carriers".to_owned()))
         }
-        (Some(_), false) if weights == Weights::GreenGrid => Err(ArgumentError::Conflict(
+        (Some(_), None) if weights == Weights::GreenGrid => Err(ArgumentError::Conflict(
             "--weights needs the energy by carrier, not --edc-kwh".to_owned(),
         )),
-        (Some(total), false) => Ok(Ok(total)),
-        (None, true) => Ok(total),
-        (None, false) => Err(ArgumentError::Missing { input: FACILITY.name, help: FACILITY.help }),
+        (Some(total), None) | (None, Some(total)) => Ok(total),
+        (None, None) => Err(FACILITY.missing()),
     }
 }
 

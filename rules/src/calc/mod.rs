@@ -104,26 +104,15 @@ impl Output {
     }
 
     /// The answer to this output. The measure has the output's unit.
-    fn is<M: Measure>(&self, result: Result<M, Undefined>) -> Answer {
+    fn is<M: Measure, E: Into<Reason>>(&self, result: Result<M, E>) -> Answer {
         debug_assert_eq!(self.unit, Some(M::UNIT), "{}", self.name);
-        self.renamed(self.name.into(), result.map(M::get))
+        let value = result.map(|measure| Figure::Number(measure.get()));
+        Answer { name: self.name.into(), unit: self.unit, value: value.map_err(Into::into) }
     }
 
-    fn renamed(&self, name: Cow<'static, str>, result: Result<f64, Undefined>) -> Answer {
-        Answer { name, unit: self.unit, value: result.map(Figure::Number).map_err(Reason::from) }
-    }
-
-    fn says(&self, result: Result<&'static str, Undefined>) -> Answer {
-        Answer {
-            name: self.name.into(),
-            unit: None,
-            value: result.map(Figure::Word).map_err(Reason::from),
-        }
-    }
-
-    /// No figure, for a reason that needs more words than its kind has.
-    fn undefined(&self, reason: Reason) -> Answer {
-        Answer { name: self.name.into(), unit: self.unit, value: Err(reason) }
+    fn says<E: Into<Reason>>(&self, result: Result<&'static str, E>) -> Answer {
+        let value = result.map(Figure::Word).map_err(Into::into);
+        Answer { name: self.name.into(), unit: None, value }
     }
 }
 

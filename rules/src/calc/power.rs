@@ -171,7 +171,7 @@ pub(super) const FORMULAS: &[Formula] = &[
 fn rack_density(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let racks = given.members(&RACKS)?;
     if racks.is_empty() {
-        return Err(ArgumentError::Missing { input: RACKS.name, help: RACKS.help });
+        return Err(RACKS.missing());
     }
     let racks = RackPower::of(racks);
     let mut answers = vec![
@@ -277,7 +277,7 @@ fn stranded(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
 }
 
 fn required_phases<M: Measure>(given: &Arguments, input: &Input) -> Result<[M; 3], ArgumentError> {
-    given.phases(input)?.ok_or(ArgumentError::Missing { input: input.name, help: input.help })
+    given.phases(input)?.ok_or_else(|| input.missing())
 }
 
 fn percent(value: f64) -> Result<Percent, Undefined> {

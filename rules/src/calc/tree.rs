@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     measures::KilowattHours,
-    meters::{MeterTree, Node, Total, TreeFault},
+    meters::{MeterTree, Node, Total},
     plant::{Carrier, Category, Role},
     ratio::Weights,
     value::Undefined,
@@ -57,30 +57,22 @@ fn tree(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     let meters = &given.file().ok_or(ArgumentError::NoFile { help })?.meters;
     let tree = build(meters)?;
     let weights = energy::weights(given)?;
-    let facility = total(&tree, meters, Total::Facility, weights)?;
-    let it = total(&tree, meters, Total::It, Weights::None)?;
-    let overhead = match (&facility, &it) {
-        (Ok(facility), Ok(it)) => kilowatt_hours(facility.get() - it.get()).map_err(Reason::from),
-        (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
-    };
+    let facility = total(&tree, meters, Total::Facility, weights);
+    let it = total(&tree, meters, Total::It, Weights::None);
     let title = energy::title(given, category(meters), None, weights)?;
-    let ratio = match (&facility, &it) {
-        (Ok(facility), Ok(it)) => energy::titled(title, energy::ratio(Ok(*facility), Ok(*it))),
-        (Err(reason), _) | (_, Err(reason)) => ENERGY_RATIO.undefined(reason.clone()),
-    };
     Ok(vec![
-        ratio,
-        answer(&FACILITY_ENERGY, facility),
-        answer(&IT_ENERGY, it),
-        answer(&OVERHEAD, overhead),
+        energy::ratio(title, facility.clone(), it.clone()),
+        FACILITY_ENERGY.is(facility.clone()),
+        IT_ENERGY.is(it.clone()),
+        OVERHEAD.is(overhead(facility, it)),
     ])
 }
 
-fn answer(output: &Output, energy: Result<KilowattHours, Reason>) -> Answer {
-    match energy {
-        Ok(energy) => output.is(Ok(energy)),
-        Err(reason) => output.undefined(reason),
-    }
+fn overhead(
+    facility: Result<KilowattHours, Reason>,
+    it: Result<KilowattHours, Reason>,
+) -> Result<KilowattHours, Reason> {
+    Ok(energy::kilowatt_hours(facility?.get() - it?.get())?)
 }
 
 /// Refuses names that are not there or there twice, and circles.
@@ -91,8 +83,11 @@ fn build(meters: &[MeterEnergy]) -> Result<MeterTree, ArgumentError> {
         if index_of.insert(meter.id.as_str(), index).is_some() {
             return wrong(format!("meter \"{}\" is there twice", meter.id));
         }
-        if !meter.energy_kwh.is_finite() || meter.energy_kwh < 0.0 {
-            return wrong(format!("the energy of meter \"{}\" is not a positive number", meter.id));
+        if meter.energy_kwh.is_nan() || meter.energy_kwh < 0.0 {
+            return wrong(format!("the energy of meter \"{}\" is below zero", meter.id));
+        }
+        if meter.weight.is_some_and(|weight| weight.is_nan() || weight < 0.0) {
+            return wrong(format!("the weight of meter \"{}\" is below zero", meter.id));
         }
         if meter.category.is_some_and(|category| !(1..=3).contains(&category)) {
             return wrong(format!("the category of meter \"{}\" is not 1, 2 or 3", meter.id));
@@ -114,43 +109,29 @@ fn build(meters: &[MeterEnergy]) -> Result<MeterTree, ArgumentError> {
     MeterTree::new(nodes).map_err(|fault| ArgumentError::Conflict(fault.to_string()))
 }
 
-/// A total of the tree, or why it has no meaning. A faulty tree was refused before.
+/// A total of the tree, or why it has no meaning.
 fn total(
     tree: &MeterTree,
     meters: &[MeterEnergy],
     total: Total,
     weights: Weights,
-) -> Result<Result<KilowattHours, Reason>, ArgumentError> {
-    let terms = match tree.terms(total) {
-        Ok(terms) => terms,
-        Err(fault @ TreeFault::DoubleCounting { .. }) => {
-            let detail = Some(fault.to_string());
-            return Ok(Err(Reason { kind: Undefined::DoubleCounting, detail }));
-        }
-        Err(fault @ TreeFault::Cycle(_)) => return Err(ArgumentError::Conflict(fault.to_string())),
-    };
+) -> Result<KilowattHours, Reason> {
+    // Circles were refused before: what is left is an energy that would be counted twice.
+    let terms = tree.terms(total).map_err(|fault| Reason {
+        kind: Undefined::DoubleCounting,
+        detail: Some(fault.to_string()),
+    })?;
     if terms.is_empty() {
-        return Ok(Err(Undefined::NotMetered.into()));
+        return Err(Undefined::NotMetered.into());
     }
     let mut sum = 0.0;
-    for (meter, negative) in
-        terms.iter().filter_map(|term| Some((meters.get(term.node)?, term.negative)))
-    {
-        let weight = match meter.weight {
-            Some(weight) => Ok(weight),
-            None => weights.of(meter.carrier),
-        };
-        match weight {
-            Ok(weight) if negative => sum -= weight * meter.energy_kwh,
-            Ok(weight) => sum += weight * meter.energy_kwh,
-            Err(why) => return Ok(Err(why.into())),
-        }
+    for term in terms {
+        let Some(meter) = meters.get(term.node) else { continue };
+        let weight = meter.weight.map_or_else(|| weights.of(meter.carrier), Ok)?;
+        let energy = weight * meter.energy_kwh;
+        sum += if term.negative { -energy } else { energy };
     }
-    Ok(kilowatt_hours(sum).map_err(Reason::from))
-}
-
-fn kilowatt_hours(value: f64) -> Result<KilowattHours, Undefined> {
-    Ok(KilowattHours::new(value)?)
+    Ok(energy::kilowatt_hours(sum)?)
 }
 
 /// The lowest of the meters of IT energy; `None` unless all of them show one.
