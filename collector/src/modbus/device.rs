@@ -147,6 +147,7 @@ impl<'a> Poller<'a> {
     ) -> Result<(), NobodyReceives> {
         let now = Instant::now();
         let mut tally = Tally::default();
+        let mut samples = Vec::new();
         let mut work = VecDeque::from(mem::take(&mut self.blocks));
         while let Some(mut block) = work.pop_front() {
             let probing = self.silence.is_some();
@@ -155,12 +156,13 @@ impl<'a> Poller<'a> {
                 continue;
             }
             let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
-            let answer = match missing {
-                Some(reason) => {
-                    tally.trouble.get_or_insert_with(|| (reason, reason.to_string()));
-                    Err(reason)
-                }
-                None => self.read(&block.request, socket, &mut tally).await,
+            let answer = if let Some(reason) = missing {
+                tally.trouble.get_or_insert_with(|| (reason, reason.to_string()));
+                Err(reason)
+            } else {
+                // What has been read does not wait for what may take a timeout.
+                outlet.samples(mem::take(&mut samples)).await?;
+                self.read(&block.request, socket, &mut tally).await
             };
             if let Some(pieces) = self.split(&block, &answer, &mut tally, now) {
                 pieces.into_iter().rev().for_each(|piece| work.push_front(piece));
@@ -171,15 +173,16 @@ impl<'a> Poller<'a> {
                 block.missed = answer.as_ref().err().copied();
                 block.silence = block.silence.filter(|_| block.missed.is_some());
             }
-            let samples = self.plan.samples(&block.request, &answer, outlet.clock.now());
+            samples.extend(self.plan.samples(&block.request, &answer, outlet.clock.now()));
             self.blocks.push(block);
-            outlet.samples(samples).await?;
         }
         self.close(&tally, now);
         if self.due <= now {
             self.due = outlet.next_tick(self.plan.poll_every, now);
         }
         let discarded = socket.counters().discarded;
+        samples.extend(self.reply_time(&tally, outlet));
+        outlet.samples(samples).await?;
         self.report(&tally, discarded, outlet).await
     }
 
@@ -198,17 +201,20 @@ impl<'a> Poller<'a> {
         };
         let read =
             Read { unit: self.plan.unit, table, address: request.address, count: request.count };
-        let answer = socket.read(read, self.plan.timeout).await;
-        let why = match answer {
-            Ok(answer) => {
+        match socket.read(read, self.plan.timeout).await {
+            Ok(reply) => {
                 tally.delivered += 1;
                 self.view.replies += 1;
-                tally.heard(answer.took);
-                return Ok(answer.data);
+                tally.heard(reply.took);
+                Ok(reply.data)
             }
-            Err(why) => why,
-        };
-        let reason = match &why {
+            Err(why) => Err(self.count(&why, tally)),
+        }
+    }
+
+    /// Why there is no value, with everything that a failed read says about the device.
+    fn count(&mut self, why: &ReadError, tally: &mut Tally) -> NoData {
+        let reason = match why {
             ReadError::Timeout(_) => {
                 self.view.timeouts += 1;
                 tally.gave_up = Some(NoData::Timeout);
@@ -231,12 +237,12 @@ impl<'a> Poller<'a> {
             }
             ReadError::Malformed(_) => NoData::Malformed,
         };
-        let text = match &why {
+        let text = match why {
             ReadError::Timeout(_) | ReadError::Refused { .. } => reason.to_string(),
             ReadError::Unreachable(_) | ReadError::Malformed(_) => why.to_string(),
         };
         tally.trouble = Some((reason, text));
-        Err(reason)
+        reason
     }
 
     /// The parts of a block that was refused, to be read in its place: first what lies between gaps, then halves, so
@@ -302,24 +308,27 @@ impl<'a> Poller<'a> {
         }
     }
 
+    /// `None` when nothing was due: then nothing is known that was not known before.
+    fn reply_time(&self, tally: &Tally, outlet: &Outlet) -> Option<Sample> {
+        let value = match (tally.milliseconds(), &tally.trouble) {
+            (Some(milliseconds), _) => Ok(Value::Number(milliseconds)),
+            (None, Some((reason, _))) => Err(*reason),
+            (None, None) => return None,
+        };
+        let at = outlet.clock.now();
+        Some(Sample { point: self.plan.reply_time, at, source_time: None, value })
+    }
+
     async fn report(
         &mut self,
         tally: &Tally,
         discarded: u64,
         outlet: &Outlet,
     ) -> Result<(), NobodyReceives> {
-        let milliseconds = tally.reply_time.map(|took| took.as_secs_f64() * 1e3);
-        let reply = match (milliseconds, &tally.trouble) {
-            (Some(milliseconds), _) => Some(Ok(Value::Number(milliseconds))),
-            (None, Some((reason, _))) => Some(Err(*reason)),
-            (None, None) => None,
-        };
-        // Nothing was due: nothing is known that was not known before.
-        let Some(value) = reply else { return Ok(()) };
-        let at = outlet.clock.now();
-        let sample = Sample { point: self.plan.reply_time, at, source_time: None, value };
-        outlet.samples(vec![sample]).await?;
-
+        let milliseconds = tally.milliseconds();
+        if milliseconds.is_none() && tally.trouble.is_none() {
+            return Ok(());
+        }
         let up = milliseconds.is_some();
         let trouble = tally.trouble.as_ref().map(|(_, text)| text.clone());
         let changed = self.view.up != up || self.view.trouble != trouble;
@@ -346,6 +355,10 @@ impl Block {
 }
 
 impl Tally {
+    fn milliseconds(&self) -> Option<f64> {
+        self.reply_time.map(|took| took.as_secs_f64() * 1e3)
+    }
+
     fn heard(&mut self, took: Duration) {
         self.reply_time = Some(self.reply_time.map_or(took, |slowest| slowest.max(took)));
     }
