@@ -7,16 +7,9 @@ use configs::{
     profile::{Map, ModbusPoint, Table},
     site::{Device, Site},
 };
-use rules::{
-    plant::{AssetId, PointId, StateLabel},
-    units::Unit,
-    value::Value,
-};
+use rules::plant::{AssetId, PointId};
 
-use crate::{
-    truth::{Truth, unit_of},
-    world::World,
-};
+use crate::{form::Form, world::World};
 
 /// What a read of registers that no point uses gives, between points that are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,9 +41,7 @@ pub struct Image {
 struct Cell {
     point: PointId,
     codec: Codec,
-    /// Of the truth, and of the registers.
-    units: Option<(Unit, Unit)>,
-    states: Vec<StateLabel>,
+    form: Form,
 }
 
 impl Image {
@@ -124,44 +115,16 @@ impl Cell {
         let Some(truth) = world.truth(binding) else {
             return Err("the physics have no such thing".to_owned());
         };
-        let units = match truth {
-            Truth::Number(_) => {
-                let unit = unit_of(&point.quantity).ok_or("the quantity has no known unit")?;
-                Some((unit, point.unit.clone()))
-            }
-            Truth::State(_) | Truth::Text(_) => None,
-        };
-        let cell = Self {
-            point: binding,
-            codec: point.codec.clone(),
-            units,
-            states: point.states.clone(),
-        };
-        let value = cell.value(truth)?;
-        cell.codec.encode(&value).map_err(|error| error.to_string())?;
-        Ok(cell)
-    }
-
-    fn value(&self, truth: Truth) -> Result<Value, String> {
-        match (truth, &self.units) {
-            (Truth::Number(number), Some((from, to))) => {
-                from.convert(number, to).map(Value::Number).map_err(|error| error.to_string())
-            }
-            (Truth::Number(_), None) => Err("a number without a unit".to_owned()),
-            (Truth::State(name), _) => self
-                .states
-                .iter()
-                .find(|label| label.text == name)
-                .map(|label| Value::State(label.code))
-                .ok_or_else(|| format!("the profile has no state \"{name}\"")),
-            (Truth::Text(text), _) => Ok(Value::Text(text.into())),
-        }
+        let form = Form::of(&point.quantity, &truth, &point.unit, &point.states)?;
+        let value = form.value(truth)?;
+        point.codec.encode(&value).map_err(|error| error.to_string())?;
+        Ok(Self { point: binding, codec: point.codec.clone(), form })
     }
 
     /// Writes the registers that fall into `words`, whose first one lies `offset` before this cell. A value that does
     /// not fit its registers reads as "not available", as a saturated instrument does.
     fn write(&self, world: &World, offset: i64, words: &mut [Option<u16>]) {
-        let value = world.value(self.point).and_then(|truth| self.value(truth).ok());
+        let value = world.value(self.point).and_then(|truth| self.form.value(truth).ok());
         let encoded = value
             .and_then(|value| self.codec.encode(&value).ok())
             .or_else(|| self.codec.encode_not_available())

@@ -160,6 +160,10 @@ pub enum Event {
     ConnectionRefused {
         device: String,
     },
+    /// The clock of everything that publishes is this many seconds ahead; negative: behind. 0 sets it right.
+    ClockError {
+        seconds: f64,
+    },
     /// Ends whatever befell the device.
     DeviceBack {
         device: String,
@@ -253,6 +257,9 @@ impl Scenario {
                 }
                 Event::MeterRollover { before_kwh, .. } => {
                     within("meter_rollover.before_kwh", *before_kwh, 0.0, 1e6)?;
+                }
+                Event::ClockError { seconds } => {
+                    within("clock_error.seconds", *seconds, -1e9, 1e9)?;
                 }
                 Event::DeviceSlow { delay_ms, .. } if *delay_ms > 60_000 => {
                     return Err("device_slow.delay_ms must lie within 0 and 60000".to_owned());

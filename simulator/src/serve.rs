@@ -1,32 +1,32 @@
-//! Serves a simulated site on real Modbus TCP ports, at the pace of the wall clock.
+//! Serves a simulated site on real Modbus TCP ports and through an MQTT broker, at the pace of the wall clock.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    future::Future,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use configs::{address::Address, profile::Table, site::Site};
+use configs::{
+    address::{Address, Credentials},
+    site::Site,
+};
+use rules::plant::AssetId;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
-};
-use tokio_modbus::{
-    ExceptionCode, Request, Response, SlaveRequest,
-    server::{Service, tcp::Server},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    feed::Feed,
     hall::STEP_S,
     image::{Holes, Image},
+    modbus, publish,
     scenario::Scenario,
     world::{DeviceFault, World, WorldError},
 };
@@ -35,8 +35,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// Most simulated seconds in one tick; what a busy machine cannot keep up with is left out of simulated time.
 const CATCH_UP_S: f64 = 120.0;
-/// Pause before a port that could not be opened again is tried once more.
-const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// Which ports to listen on. Always on the loopback interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,10 +48,21 @@ pub enum Ports {
     From(u16),
 }
 
+/// Where MQTT devices publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Brokers {
+    /// At brokers inside the simulator, on ports by [`Ports`].
+    #[default]
+    Own,
+    /// At the brokers that the site names, which must be there.
+    OfSite,
+}
+
 /// How to serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub ports: Ports,
+    pub brokers: Brokers,
     pub holes: Holes,
 }
 
@@ -83,7 +92,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The site with every Modbus address rewritten to where it is served now.
+    /// The site with every address rewritten to where it is served now.
     pub fn site(&self) -> &Site {
         &self.site
     }
@@ -106,7 +115,7 @@ impl Drop for Running {
     }
 }
 
-/// Serves the Modbus devices of a site under a scenario, until `stop` or [`Running::stop`]. Needs a tokio runtime.
+/// Serves the devices of a site under a scenario, until `stop` or [`Running::stop`]. Needs a tokio runtime.
 ///
 /// # Errors
 /// When the scenario names what the site does not have, when the site has a point that the physics cannot supply, or
@@ -118,31 +127,88 @@ pub async fn start(
     stop: &CancellationToken,
 ) -> Result<Running, StartError> {
     let world = World::new(site, scenario)?;
-    let links = links(site, &world, options.holes)?;
-    let ports = ports(&links, options.ports)?;
-
-    let stop = stop.child_token();
-    let world = Arc::new(Mutex::new(world));
-    let mut tasks = JoinSet::new();
-    let mut gates = Vec::new();
-    let mut served = HashMap::new();
-    for ((name, images), port) in links.into_iter().zip(ports) {
-        let asked = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        let listening = |source| StartError::Listen { address: asked, source };
-        let listener = TcpListener::bind(asked).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
-        served.insert(name, address);
-        let devices = images.values().map(|image| image.device).collect();
-        let (gate, closed) = watch::channel(false);
-        gates.push(Gate { devices, closed: gate });
-        let unit = Arc::new(Link { images, world: Arc::clone(&world) });
-        tasks.spawn(serve_link(listener, address, unit, closed, stop.clone()));
+    let links = Links::of(site, &world, options.holes)?;
+    let mut server = Server {
+        ports: links.ports(options.ports)?.into_iter(),
+        world: Arc::new(Mutex::new(world)),
+        stop: stop.child_token(),
+        tasks: JoinSet::new(),
+        gates: Vec::new(),
+        served: HashMap::new(),
+    };
+    for (name, images) in links.modbus {
+        server.serve_modbus(name, images).await?;
     }
+    for (name, (credentials, feeds)) in links.mqtt {
+        match options.brokers {
+            Brokers::Own => server.serve_mqtt(name, feeds).await?,
+            Brokers::OfSite => {
+                let link = publish::Link::at_broker(&name.0, name.1, credentials, feeds);
+                let closed = server.gate(Vec::new());
+                server.tasks.spawn(link.run(
+                    Arc::clone(&server.world),
+                    closed,
+                    server.stop.clone(),
+                ));
+            }
+        }
+    }
+    let Server { world, stop, mut tasks, gates, served, .. } = server;
     tasks.spawn(pace(Arc::clone(&world), scenario.speed, gates, stop.clone()));
     Ok(Running { site: rewritten(site, &served), world, stop, tasks })
 }
 
-fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+/// What is being put up.
+struct Server {
+    ports: std::vec::IntoIter<u16>,
+    world: Arc<Mutex<World>>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    gates: Vec<Gate>,
+    served: HashMap<LinkName, SocketAddr>,
+}
+
+impl Server {
+    async fn serve_modbus(
+        &mut self,
+        name: LinkName,
+        images: HashMap<u8, Image>,
+    ) -> Result<(), StartError> {
+        let asked = self.next_address();
+        let listening = |source| StartError::Listen { address: asked, source };
+        let listener = TcpListener::bind(asked).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        self.served.insert(name, address);
+        let closed = self.gate(images.values().map(|image| image.device).collect());
+        let link = Arc::new(modbus::Link { images, world: Arc::clone(&self.world) });
+        self.tasks.spawn(modbus::serve(listener, address, link, closed, self.stop.clone()));
+        Ok(())
+    }
+
+    async fn serve_mqtt(&mut self, name: LinkName, feeds: Vec<Feed>) -> Result<(), StartError> {
+        let asked = self.next_address();
+        let listening = |source| StartError::Listen { address: asked, source };
+        let closed = self.gate(feeds.iter().map(|feed| feed.device).collect());
+        let (link, address) =
+            publish::Link::with_own_broker(asked, feeds).await.map_err(listening)?;
+        self.served.insert(name, address);
+        self.tasks.spawn(link.run(Arc::clone(&self.world), closed, self.stop.clone()));
+        Ok(())
+    }
+
+    fn next_address(&mut self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.ports.next().unwrap_or(0))
+    }
+
+    /// Says whether a link is to be shut for one of its devices.
+    fn gate(&mut self, devices: Vec<AssetId>) -> watch::Receiver<bool> {
+        let (gate, closed) = watch::channel(false);
+        self.gates.push(Gate { devices, closed: gate });
+        closed
+    }
+}
+
+pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     // A panic while the hall was stepped shows in the task that panicked; readers go on with what there is.
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -150,44 +216,56 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
 /// Host and port as the site has them.
 type LinkName = (String, u16);
 
-/// The devices of each link by unit id.
-fn links(
-    site: &Site,
-    world: &World,
-    holes: Holes,
-) -> Result<BTreeMap<LinkName, HashMap<u8, Image>>, StartError> {
-    let mut links: BTreeMap<LinkName, HashMap<u8, Image>> = BTreeMap::new();
-    let mut missing = Vec::new();
-    for device in &site.devices {
-        let Address::ModbusTcp { host, port, unit } = &device.address else { continue };
-        let image = match Image::of(site, device, world, holes) {
-            Ok(image) => image,
-            Err(unsupplied) => {
-                missing.extend(unsupplied);
-                continue;
-            }
-        };
-        let units = links.entry((host.clone(), *port)).or_default();
-        if units.insert(*unit, image).is_some() {
-            return Err(StartError::SameUnit(device.address.to_string()));
-        }
-    }
-    if missing.is_empty() { Ok(links) } else { Err(StartError::Unsupplied(missing)) }
+/// What is to be served, by link.
+#[derive(Default)]
+struct Links {
+    /// The devices by unit id.
+    modbus: BTreeMap<LinkName, HashMap<u8, Image>>,
+    mqtt: BTreeMap<LinkName, (Option<Credentials>, Vec<Feed>)>,
 }
 
-fn ports(
-    links: &BTreeMap<LinkName, HashMap<u8, Image>>,
-    ports: Ports,
-) -> Result<Vec<u16>, StartError> {
-    let names = links.keys();
-    match ports {
-        Ports::Free => Ok(names.map(|_| 0).collect()),
-        Ports::Configured => Ok(names.map(|(_, port)| *port).collect()),
-        Ports::From(first) => {
-            let free = (first..=u16::MAX).take(links.len());
-            let chosen: Vec<u16> = free.collect();
-            let enough = chosen.len() == links.len();
-            enough.then_some(chosen).ok_or(StartError::TooManyLinks(links.len()))
+impl Links {
+    fn of(site: &Site, world: &World, holes: Holes) -> Result<Self, StartError> {
+        let mut links = Self::default();
+        let mut missing = Vec::new();
+        for device in &site.devices {
+            match &device.address {
+                Address::ModbusTcp { host, port, unit } => {
+                    let units = links.modbus.entry((host.clone(), *port)).or_default();
+                    match Image::of(site, device, world, holes) {
+                        Ok(image) => {
+                            if units.insert(*unit, image).is_some() {
+                                return Err(StartError::SameUnit(device.address.to_string()));
+                            }
+                        }
+                        Err(unsupplied) => missing.extend(unsupplied),
+                    }
+                }
+                Address::Mqtt { host, port, credentials } => {
+                    let (login, feeds) = links.mqtt.entry((host.clone(), *port)).or_default();
+                    login.clone_from(credentials);
+                    match Feed::of(site, device, world) {
+                        Ok(feed) => feeds.push(feed),
+                        Err(unsupplied) => missing.extend(unsupplied),
+                    }
+                }
+            }
+        }
+        if missing.is_empty() { Ok(links) } else { Err(StartError::Unsupplied(missing)) }
+    }
+
+    /// One port for each link, those of Modbus first.
+    fn ports(&self, ports: Ports) -> Result<Vec<u16>, StartError> {
+        let names = self.modbus.keys().chain(self.mqtt.keys());
+        let count = self.modbus.len() + self.mqtt.len();
+        match ports {
+            Ports::Free => Ok(vec![0; count]),
+            Ports::Configured => Ok(names.map(|(_, port)| *port).collect()),
+            Ports::From(first) => {
+                let chosen: Vec<u16> = (first..=u16::MAX).take(count).collect();
+                let enough = chosen.len() == count;
+                enough.then_some(chosen).ok_or(StartError::TooManyLinks(count))
+            }
         }
     }
 }
@@ -195,7 +273,8 @@ fn ports(
 fn rewritten(site: &Site, served: &HashMap<LinkName, SocketAddr>) -> Site {
     let mut site = site.clone();
     for device in &mut site.devices {
-        let Address::ModbusTcp { host, port, .. } = &mut device.address else { continue };
+        let (Address::ModbusTcp { host, port, .. } | Address::Mqtt { host, port, .. }) =
+            &mut device.address;
         if let Some(address) = served.get(&(host.clone(), *port)) {
             *host = address.ip().to_string();
             *port = address.port();
@@ -206,7 +285,7 @@ fn rewritten(site: &Site, served: &HashMap<LinkName, SocketAddr>) -> Site {
 
 /// Shuts a link while one of its devices is to refuse connections.
 struct Gate {
-    devices: Vec<rules::plant::AssetId>,
+    devices: Vec<AssetId>,
     closed: watch::Sender<bool>,
 }
 
@@ -236,123 +315,5 @@ fn set_gates(world: &Mutex<World>, gates: &[Gate]) {
         let refuses = |device| world.fault(device) == Some(DeviceFault::Refused);
         let closed = gate.devices.iter().any(|device| refuses(*device));
         gate.closed.send_if_modified(|before| std::mem::replace(before, closed) != closed);
-    }
-}
-
-/// Listens, except while the gate is shut: then the port is closed and every connection is dropped.
-async fn serve_link(
-    listener: TcpListener,
-    address: SocketAddr,
-    link: Arc<Link>,
-    mut closed: watch::Receiver<bool>,
-    stop: CancellationToken,
-) {
-    let mut listener = Some(listener);
-    let serving = async {
-        loop {
-            if let Some(open) = listener.take() {
-                tokio::select! {
-                    () = serve(open, Arc::clone(&link)) => {}
-                    _ = closed.wait_for(|closed| *closed) => {}
-                }
-            }
-            if closed.wait_for(|closed| !*closed).await.is_err() {
-                return;
-            }
-            match TcpListener::bind(address).await {
-                Ok(open) => listener = Some(open),
-                Err(error) => {
-                    tracing::warn!(%address, %error, "cannot listen again");
-                    sleep(REOPEN_AFTER).await;
-                }
-            }
-        }
-    };
-    stop.run_until_cancelled(serving).await;
-}
-
-async fn serve(listener: TcpListener, link: Arc<Link>) {
-    let connect = |stream, _| {
-        let link = Arc::clone(&link);
-        async move { Ok(Some((link, stream))) }
-    };
-    let broken = |error: io::Error| tracing::debug!(%error, "connection ended");
-    if let Err(error) = Server::new(listener).serve(&connect, broken).await {
-        tracing::warn!(%error, "cannot accept");
-        sleep(REOPEN_AFTER).await;
-    }
-}
-
-/// The devices behind one port.
-#[derive(Debug)]
-struct Link {
-    images: HashMap<u8, Image>,
-    world: Arc<Mutex<World>>,
-}
-
-/// What a device does with a request.
-enum Answer {
-    Now(Result<Response, ExceptionCode>),
-    Later(Duration, Result<Response, ExceptionCode>),
-    Never,
-}
-
-impl Link {
-    fn answer(&self, unit: u8, request: &Request<'_>) -> Answer {
-        let Some(image) = self.images.get(&unit) else {
-            return Answer::Now(Err(ExceptionCode::GatewayTargetDevice));
-        };
-        let world = lock(&self.world);
-        match world.fault(image.device) {
-            Some(DeviceFault::Silent | DeviceFault::Refused) => Answer::Never,
-            Some(DeviceFault::Slow(delay)) => Answer::Later(delay, respond(image, &world, request)),
-            Some(DeviceFault::Stale) | None => Answer::Now(respond(image, &world, request)),
-        }
-    }
-}
-
-impl Service for Link {
-    type Request = SlaveRequest<'static>;
-    type Response = Option<Response>;
-    type Exception = ExceptionCode;
-    type Future = Pin<Box<dyn Future<Output = Result<Option<Response>, ExceptionCode>> + Send>>;
-
-    fn call(&self, request: Self::Request) -> Self::Future {
-        let answer = self.answer(request.slave, &request.request);
-        Box::pin(async move {
-            match answer {
-                Answer::Now(response) => response.map(Some),
-                Answer::Later(delay, response) => {
-                    sleep(delay).await;
-                    response.map(Some)
-                }
-                Answer::Never => Ok(None),
-            }
-        })
-    }
-}
-
-/// Reads only: every other function is refused with exception 1.
-fn respond(image: &Image, world: &World, request: &Request<'_>) -> Result<Response, ExceptionCode> {
-    let read = |table, start, count, most| {
-        if !(1..=most).contains(&count) {
-            return Err(ExceptionCode::IllegalDataValue);
-        }
-        image.read(world, table, start, count).map_err(|_| ExceptionCode::IllegalDataAddress)
-    };
-    let bits = |words: Vec<u16>| words.into_iter().map(|word| word != 0).collect();
-    match *request {
-        Request::ReadCoils(start, count) => {
-            read(Table::Coil, start, count, 2000).map(|words| Response::ReadCoils(bits(words)))
-        }
-        Request::ReadDiscreteInputs(start, count) => read(Table::DiscreteInput, start, count, 2000)
-            .map(|words| Response::ReadDiscreteInputs(bits(words))),
-        Request::ReadHoldingRegisters(start, count) => {
-            read(Table::Holding, start, count, 125).map(Response::ReadHoldingRegisters)
-        }
-        Request::ReadInputRegisters(start, count) => {
-            read(Table::Input, start, count, 125).map(Response::ReadInputRegisters)
-        }
-        _ => Err(ExceptionCode::IllegalFunction),
     }
 }

@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
-use configs::site::Site;
+use configs::{
+    profile::Map,
+    site::{Device, Site},
+};
 use rules::plant::{AssetId, AssetKind, Plant, PointId};
 use thiserror::Error;
 
 use crate::{
+    feed::published,
     hall::{Hall, HallError, STEP_S},
     scenario::{Event, PumpName, Scenario},
     truth::{self, Truth},
@@ -46,6 +50,7 @@ enum Act {
     Reset { meter: AssetId },
     Sensor { point: PointId, frozen: bool },
     Device { device: AssetId, fault: Option<DeviceFault> },
+    Clock { seconds: f64 },
 }
 
 /// Everything that is simulated, in one place.
@@ -58,6 +63,7 @@ pub struct World {
     faults: HashMap<AssetId, DeviceFault>,
     /// Points that each device reports.
     reported: HashMap<AssetId, Vec<PointId>>,
+    clock_error_s: f64,
 }
 
 impl World {
@@ -75,11 +81,8 @@ impl World {
         if !misfits.is_empty() {
             return Err(WorldError::Misfit(misfits));
         }
-        let reported = site
-            .devices
-            .iter()
-            .map(|device| (device.asset, device.bindings.iter().flatten().copied().collect()))
-            .collect();
+        let reported =
+            site.devices.iter().map(|device| (device.asset, points_of(site, device))).collect();
         Ok(Self {
             plant: Arc::new(site.plant.clone()),
             hall,
@@ -87,6 +90,7 @@ impl World {
             frozen: HashMap::new(),
             faults: HashMap::new(),
             reported,
+            clock_error_s: 0.0,
         })
     }
 
@@ -118,8 +122,11 @@ impl World {
         self.faults.get(&device).copied()
     }
 
-    pub fn plant(&self) -> &Plant {
-        &self.plant
+    /// How far the clocks of what publishes are ahead.
+    pub fn clock_error_ms(&self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 1e12 by the scenario's check")]
+        let ahead = (self.clock_error_s * 1000.0) as i64;
+        ahead
     }
 
     fn act(&mut self, act: Act) {
@@ -159,6 +166,7 @@ impl World {
                 self.frozen.remove(&point);
             }
             Act::Device { device, fault } => self.set_fault(device, fault),
+            Act::Clock { seconds } => self.clock_error_s = seconds,
         }
     }
 
@@ -178,6 +186,14 @@ impl World {
             Some(fault) => self.faults.insert(device, fault),
             None => self.faults.remove(&device),
         };
+    }
+}
+
+/// The points that a device reports, whatever it speaks.
+fn points_of(site: &Site, device: &Device) -> Vec<PointId> {
+    match &device.profile.map {
+        Map::Modbus(_) => device.bindings.iter().flatten().copied().collect(),
+        Map::Mqtt(map) => published(site, map).map(|(_, _, point)| point).collect(),
     }
 }
 
@@ -224,6 +240,7 @@ fn look_up(hall: &Hall, plant: &Plant, event: &Event) -> Result<Act, String> {
         }
         Event::ConnectionRefused { device } => faulty(plant, device, Some(DeviceFault::Refused)),
         Event::DeviceBack { device } => faulty(plant, device, None),
+        Event::ClockError { seconds } => Ok(Act::Clock { seconds: *seconds }),
     }
 }
 

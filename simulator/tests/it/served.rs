@@ -282,6 +282,43 @@ async fn a_register_rolls_over_in_whole_steps_while_the_truth_goes_on() {
 }
 
 #[tokio::test]
+async fn room_sensors_publish_what_is_true() {
+    let running = run("speed = 0.01").await;
+    let sensor = running.site().plant.find_asset("air-3").unwrap();
+    let (host, port) = match &device(running.site(), "room-broker").address {
+        Address::Mqtt { host, port, .. } => (host.clone(), *port),
+        Address::ModbusTcp { .. } => panic!("an MQTT device"),
+    };
+    let client_id = "test".to_owned();
+    let broker = links::mqtt::Broker { host, port, login: None, client_id };
+    let topic = "coldwatch/room/air-3/air".to_owned();
+    let mut session = links::mqtt::Session::open(&broker, &[topic]);
+    let message = timeout(PATIENCE, async {
+        loop {
+            if let links::mqtt::Report::Message(message) = session.next().await.unwrap() {
+                return message;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    for quantity in ["temperature", "humidity"] {
+        let plant = &running.site().plant;
+        let point = plant.find_point(sensor, quantity).unwrap();
+        let Some(Truth::Number(truth)) = running.look(|world| world.truth(point)) else {
+            panic!("a number")
+        };
+        let published = payload[quantity].as_f64().unwrap();
+        assert!((published - truth).abs() < 0.1, "{quantity}: {published} for {truth}");
+    }
+    let sent_ms = payload["timestamp"].as_i64().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!((now.as_millis() - u128::try_from(sent_ms).unwrap()) < 20_000);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn stopping_closes_every_port() {
     let running = run("").await;
     let (address, unit) = place(&running, "cdu-1-plc");
