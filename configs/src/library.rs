@@ -13,7 +13,10 @@ macro_rules! shipped {
 }
 
 const PROFILES: &[(&str, &str)] = shipped!("profiles":
+    "abb-b-series",
+    "belimo-ev200",
     "dsx-exchange",
+    "eastron-sdm630",
     "generic-cabinet",
     "generic-cdu",
     "generic-meter",
@@ -22,7 +25,10 @@ const PROFILES: &[(&str, &str)] = shipped!("profiles":
     "generic-room-sensor",
     "generic-ups",
     "generic-weather",
+    "orv3-power-shelf",
     "orv3-rpu",
+    "rle-seahawk-10k",
+    "schneider-iem3000",
 );
 
 const RULES: &[(&str, &str)] = shipped!("rules": "cdu", "comms", "leak", "power", "rack", "room");

@@ -11,10 +11,13 @@ use std::{
 use configs::{
     fault::Source,
     library::Library,
-    profile::{Contract, Map, MetadataPoint, ModbusMap, Profile},
+    profile::{Contract, Map, MetadataPoint, ModbusMap, ModbusPoint, Profile},
     profile_file,
 };
-use rules::{plant::AssetKind, value::Value};
+use rules::{
+    plant::AssetKind,
+    value::{NoData, Value},
+};
 use serde::Deserialize;
 
 fn shipped() -> Vec<(String, String)> {
@@ -215,4 +218,52 @@ fn the_example_in_the_description_of_the_format_is_read() {
     assert_eq!((map.max_registers, map.max_bits), (60, 2000));
     assert_eq!(map.points.len(), 8);
     assert_eq!(map.points[0].address, 100);
+}
+
+/// A point of a real device, computed by `tests/data/device_words.py`.
+#[derive(Deserialize)]
+struct DeviceWords {
+    profile: String,
+    quantity: String,
+    table: String,
+    address: u16,
+    words: Vec<u16>,
+    value: serde_json::Value,
+}
+
+impl DeviceWords {
+    fn meaning(&self) -> Result<Value, NoData> {
+        let text = |member: &str| self.value[member].as_str();
+        match (text("number"), text("text"), text("missing")) {
+            (Some(number), None, None) => Ok(Value::Number(number.parse().unwrap())),
+            (None, Some(text), None) => Ok(Value::Text(text.into())),
+            (None, None, Some(_)) => Err(NoData::NotAvailable),
+            _ => Ok(serde_json::from_value(self.value.clone()).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn words_of_real_devices_mean_what_their_documents_say() {
+    let lines: Vec<DeviceWords> =
+        serde_json::from_str(include_str!("data/device_words.json")).unwrap();
+    let names: BTreeSet<&str> = lines.iter().map(|line| line.profile.as_str()).collect();
+    let profiles: BTreeMap<&str, Profile> =
+        names.iter().map(|name| (*name, shipped_profile(name))).collect();
+    let mut untold: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (name, profile) in &profiles {
+        untold.extend(modbus(profile).points.iter().map(|point| (*name, point.quantity.as_ref())));
+    }
+    for line in &lines {
+        let map = modbus(&profiles[line.profile.as_str()]);
+        let is_meant = |point: &&ModbusPoint| *point.quantity == *line.quantity;
+        let Some(point) = map.points.iter().find(is_meant) else {
+            panic!("{} has no {}", line.profile, line.quantity);
+        };
+        let place = (format!("{:?}", point.table), point.address);
+        assert_eq!(place, (line.table.clone(), line.address), "{}", line.quantity);
+        assert_eq!(point.codec.decode(&line.words), line.meaning(), "{}", line.quantity);
+        untold.remove(&(line.profile.as_str(), line.quantity.as_str()));
+    }
+    assert!(untold.is_empty(), "points that no line proves: {untold:?}");
 }
