@@ -10,6 +10,7 @@ pub mod profile;
 pub mod profile_file;
 pub mod render;
 pub mod rule_file;
+pub mod rule_test;
 pub mod secret;
 pub mod site;
 pub mod site_file;

@@ -12,6 +12,7 @@ use rules::{
     alarm_set::AlarmSet,
     language::{self, ExpressionFault, Field},
     plant::Plant,
+    replay::BenchPoint,
     rule::{OnStale, OverlayRules, RuleSpec},
     units::Unit,
 };
@@ -23,17 +24,6 @@ use crate::{
 
 /// The longest delay that is believed: a year.
 const DELAY_MAX_S: f64 = 366.0 * 86_400.0;
-
-/// A point that a rule file declares for its tests.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TestPoint {
-    /// As it is written in conditions and traces: `ts`.
-    pub name: Arc<str>,
-    pub unit: Unit,
-    pub stale_after: Duration,
-    /// Carries source times, so that S6 applies.
-    pub published: bool,
-}
 
 /// Reads the rules of a file.
 ///
@@ -47,7 +37,7 @@ pub fn read(source: &Source) -> Result<Vec<RuleSpec>, Vec<Fault>> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_with_points(source: &Source) -> Result<(Vec<RuleSpec>, Vec<TestPoint>), Vec<Fault>> {
+pub fn read_with_points(source: &Source) -> Result<(Vec<RuleSpec>, Vec<BenchPoint>), Vec<Fault>> {
     let faults = Faults::new(source);
     let document = table::parse(source, &faults);
     let root = Table::new(&faults, document.get_ref(), 0..0, "the rule file");
@@ -207,7 +197,7 @@ fn overlays(table: &Table<'_>) -> OverlayRules {
     }
 }
 
-fn points(root: &Table<'_>, faults: &Faults<'_>) -> Vec<TestPoint> {
+fn points(root: &Table<'_>, faults: &Faults<'_>) -> Vec<BenchPoint> {
     let mut points = Vec::new();
     for (name, value) in root.entries("points", "{ ts = { unit = \"°C\" } }") {
         let Some(entries) = value.get_ref().as_table() else {
@@ -226,7 +216,7 @@ fn points(root: &Table<'_>, faults: &Faults<'_>) -> Vec<TestPoint> {
         table.finish();
         let Some(unit) = unit else { continue };
         let stale_after = stale_after.unwrap_or(Duration::from_secs(10));
-        points.push(TestPoint { name: name.value.into(), unit, stale_after, published });
+        points.push(BenchPoint { name: name.value.into(), unit, stale_after, published });
     }
     points
 }

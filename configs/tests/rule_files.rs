@@ -1,14 +1,16 @@
 //! Rule files: what they become, what is said about the wrong ones, and that those that ship fit a plant.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::BTreeMap;
 
 use configs::{
     fault::{Fault, Source},
     library::Library,
-    rule_file, secret,
+    rule_file, rule_test, secret,
     site_file::read_site,
 };
-use rules::alarm_set::AlarmSet;
+use rules::{alarm_set::AlarmSet, replay::BenchPoint, rule::RuleSpec};
 
 fn source(text: &str) -> Source {
     Source { name: "x.toml".into(), text: text.into() }
@@ -84,4 +86,39 @@ fn every_shipped_rule_says_what_to_do_and_where_its_limit_comes_from() {
         }
     }
     assert!(priorities.values().sum::<usize>() >= 40, "{priorities:?}");
+}
+
+/// Rules and points of all the files that a test file names.
+fn beside(folder: &str, tests: &rule_test::RuleTests) -> (Vec<RuleSpec>, Vec<BenchPoint>) {
+    let (mut rules, mut points) = (Vec::new(), Vec::new());
+    for name in &tests.rules {
+        let text = std::fs::read_to_string(format!("{folder}/{}", name.get_ref())).unwrap();
+        let read = rule_file::read_with_points(&source(&text));
+        let (found, declared) = read.unwrap_or_else(|faults| panic!("{}", told(&faults)));
+        rules.extend(found);
+        points.extend(declared);
+    }
+    (rules, points)
+}
+
+#[test]
+fn alarms_live_as_the_semantics_say() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/semantics");
+    let mut passed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().ends_with(".test.toml") {
+            continue;
+        }
+        let text = source(&std::fs::read_to_string(&path).unwrap());
+        let tests = rule_test::read(&text).unwrap_or_else(|faults| panic!("{}", told(&faults)));
+        let (rules, points) = beside(folder, &tests);
+        let verdicts = tests.run(&text, &rules, &points);
+        for verdict in verdicts.unwrap_or_else(|faults| panic!("{}", told(&faults))) {
+            let said: Vec<String> = verdict.differences.iter().map(ToString::to_string).collect();
+            assert!(said.is_empty(), "{}: {}\n{}", path.display(), verdict.name, said.join("\n"));
+            passed += 1;
+        }
+    }
+    assert!(passed >= 30, "only {passed} tests were found");
 }

@@ -130,7 +130,6 @@ impl AlarmSet {
     pub fn tick(&mut self, now: Now, values: Values<'_>, out: &mut Vec<Transition>) {
         let elapsed = self.ticked.map(|then| now.mono.since(then)).unwrap_or_default();
         self.ticked = Some(now.mono);
-        self.forget_changes();
         self.program.gather(values);
         for index in 0..self.alarms.len() {
             let Some(alarm) = self.alarms.get_mut(index) else { continue };
@@ -214,8 +213,8 @@ impl AlarmSet {
             .filter(|view| view.letter != Letter::A)
     }
 
-    /// The alarms whose letter, `?` or acknowledgement changed in the last tick or since; those that went to A too,
-    /// so that a list can drop them.
+    /// The alarms whose letter, `?` or acknowledgement changed since [`Self::forget_changes`]; those that went to A
+    /// too, so that a list can drop them.
     pub fn changed<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = AlarmView> + 'a {
         self.changed
             .iter()
@@ -248,7 +247,8 @@ impl AlarmSet {
         })
     }
 
-    fn forget_changes(&mut self) {
+    /// Begins a new list of changes, once the last one has been told.
+    pub fn forget_changes(&mut self) {
         for index in self.changed.drain(..) {
             if let Some(alarm) = self.alarms.get_mut(index) {
                 alarm.listed = false;

@@ -225,6 +225,7 @@ impl Engine {
             .map(|point| Change::Reading { point, reading: self.reading(point) })
             .collect();
         changes.extend(self.alarms.changed(&self.for_rules).map(Change::Alarm));
+        self.alarms.forget_changes();
         changes
             .extend(self.alarms.views(&self.for_rules).take(LIVE_OPERANDS_MAX).map(Change::Alarm));
         let links = self.told.links.take();

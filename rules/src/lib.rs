@@ -37,6 +37,7 @@ pub mod pump;
 pub mod quantity;
 pub mod ratio;
 pub mod register;
+pub mod replay;
 pub mod rule;
 pub mod time;
 pub mod units;

@@ -1,0 +1,301 @@
+//! A trace played through the engine on a virtual clock: for rule tests, and for replays of recorded days.
+//!
+//! Ticks run each second from 0 to the time of the last line. A sample at a tick's time comes before it, an operation
+//! after it. The points are declared with the rules; no site is needed.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    alarm::Letter,
+    alarm_set::AlarmSet,
+    engine::{Engine, Events, Input},
+    language::RuleFault,
+    messages::{Action, Command, SiteInfo, What},
+    metrics::Plan,
+    plant::{Asset, AssetKind, Detail, Origin, Plant, PointId, PointKind, PointSpec},
+    rule::RuleSpec,
+    time::{BootId, Mono, Now, Trust, Wall},
+    units::Unit,
+    value::{NoData, Sample, Value},
+};
+
+/// A trace longer than this is refused.
+pub const LONGEST_S: f64 = 366.0 * 86_400.0;
+
+/// A point that exists for a replay only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BenchPoint {
+    /// As it is written in conditions and traces: `ts`.
+    pub name: Arc<str>,
+    pub unit: Unit,
+    pub stale_after: Duration,
+    /// Carries source times, so that S6 applies.
+    pub published: bool,
+}
+
+/// One line of a trace, in the words of its JSON form. Times are seconds since the start.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    pub t: f64,
+    /// With `point`: a sample, `v` its value or `q = "bad"`, `src` its source time by the gateway's wall clock.
+    pub point: Option<String>,
+    pub v: Option<f64>,
+    pub q: Option<String>,
+    pub src: Option<f64>,
+    /// Without `point`: `ack` of `alarm` (`occ`, `by`), or `clock_step` by `delta` seconds.
+    pub op: Option<String>,
+    pub alarm: Option<String>,
+    pub occ: Option<u32>,
+    pub by: Option<String>,
+    pub reason: Option<String>,
+    pub delta: Option<f64>,
+}
+
+/// What a replay tells: a transition, or the refusal of an operation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    Moved {
+        t: f64,
+        alarm: Arc<str>,
+        from: Letter,
+        to: Letter,
+        cause: String,
+        occ: u32,
+        annunciate: bool,
+    },
+    Rejected {
+        t: f64,
+        alarm: Arc<str>,
+        reject: String,
+        why: String,
+    },
+}
+
+/// What is wrong with a line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TraceFault {
+    #[error("the time is not between 0 and a year")]
+    Time,
+    #[error("no point is called \"{0}\"")]
+    UnknownPoint(String),
+    #[error("a sample has either \"v\" or \"q\": \"bad\"")]
+    NoValue,
+    #[error("a line is a sample of a \"point\" or an \"op\"")]
+    NeitherNor,
+    #[error("the operation \"{0}\" cannot be replayed")]
+    UnknownOperation(String),
+    #[error("\"{op}\" needs \"{key}\"")]
+    Lacks { op: &'static str, key: &'static str },
+}
+
+enum Step {
+    Sample { point: PointId, value: Result<f64, NoData>, source_s: Option<f64> },
+    Ack { alarm: Arc<str>, occurrence: Option<u32>, by: String },
+    SetClock { delta: TimeDelta },
+}
+
+/// Rules on a bench: an engine that sees declared points only.
+pub struct Bench {
+    engine: Engine,
+    points: HashMap<Arc<str>, (PointId, bool)>,
+    offset: TimeDelta,
+    operations: u64,
+    events: Events,
+}
+
+impl Bench {
+    /// # Errors
+    /// The faults of rules that do not fit the points.
+    pub fn new(rules: &[RuleSpec], points: &[BenchPoint]) -> Result<Self, Vec<RuleFault>> {
+        let plant = bench_plant(points);
+        let site = plant.of_kind(AssetKind::Site).next();
+        let found = points.iter().filter_map(|point| {
+            let id = plant.find_point(site?, &point.name)?;
+            Some((Arc::clone(&point.name), (id, point.published)))
+        });
+        let points = found.collect();
+        let plan = Plan { plant, metrics: Vec::new(), checks: Vec::new() };
+        let set = AlarmSet::compile(rules, &plan.plant)?.set;
+        let engine = Engine::new(bench_site(), BootId(0), plan, set);
+        Ok(Self {
+            engine,
+            points,
+            offset: TimeDelta::zero(),
+            operations: 0,
+            events: Events::default(),
+        })
+    }
+
+    /// Plays a trace, at least until the tick at `until_s`. Lines may stand in any order.
+    ///
+    /// # Errors
+    /// The faults of all lines, each with the index of its line; nothing is played then.
+    pub fn play(
+        mut self,
+        lines: &[Line],
+        until_s: f64,
+    ) -> Result<Vec<Outcome>, Vec<(usize, TraceFault)>> {
+        let (mut steps, mut faults) = (Vec::new(), Vec::new());
+        for (index, line) in lines.iter().enumerate() {
+            match self.read(line) {
+                Ok(step) => steps.push((line.t, step)),
+                Err(fault) => faults.push((index, fault)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let after_tick =
+            |t: f64, step: &Step| t.fract() == 0.0 && !matches!(step, Step::Sample { .. });
+        steps.sort_by(|(t, a), (u, b)| {
+            t.total_cmp(u).then(after_tick(*t, a).cmp(&after_tick(*u, b)))
+        });
+        let mut outcomes = Vec::new();
+        let mut tick = 0_u32;
+        for (t, step) in steps {
+            while f64::from(tick) < t || (f64::from(tick) <= t && after_tick(t, &step)) {
+                self.tick(tick, &mut outcomes);
+                tick += 1;
+            }
+            self.take(t, step, &mut outcomes);
+        }
+        let last = lines.iter().map(|line| line.t).fold(until_s.min(LONGEST_S), f64::max);
+        while f64::from(tick) <= last {
+            self.tick(tick, &mut outcomes);
+            tick += 1;
+        }
+        Ok(outcomes)
+    }
+
+    fn read(&self, line: &Line) -> Result<Step, TraceFault> {
+        if !(0.0..=LONGEST_S).contains(&line.t) {
+            return Err(TraceFault::Time);
+        }
+        match (&line.point, line.op.as_deref()) {
+            (Some(name), None) => self.read_sample(name, line),
+            (None, Some("ack")) => Ok(Step::Ack {
+                alarm: line
+                    .alarm
+                    .as_deref()
+                    .ok_or(TraceFault::Lacks { op: "ack", key: "alarm" })?
+                    .into(),
+                occurrence: line.occ,
+                by: line.by.clone().unwrap_or_default(),
+            }),
+            (None, Some("clock_step")) => {
+                let delta = line.delta.filter(|delta| delta.abs() <= LONGEST_S);
+                let delta = delta.ok_or(TraceFault::Lacks { op: "clock_step", key: "delta" })?;
+                Ok(Step::SetClock { delta: span(delta) })
+            }
+            (None, Some(other)) => Err(TraceFault::UnknownOperation(other.to_owned())),
+            (Some(_), Some(_)) | (None, None) => Err(TraceFault::NeitherNor),
+        }
+    }
+
+    fn read_sample(&self, name: &str, line: &Line) -> Result<Step, TraceFault> {
+        let known = self.points.get(name);
+        let (point, published) = *known.ok_or_else(|| TraceFault::UnknownPoint(name.to_owned()))?;
+        let value = match (line.v, line.q.as_deref()) {
+            (Some(value), None | Some("good")) if value.is_finite() => Ok(value),
+            (_, Some("bad")) => Err(NoData::BadQuality),
+            (Some(_) | None, Some(_) | None) => return Err(TraceFault::NoValue),
+        };
+        let source_s = line.src.filter(|source| source.abs() <= LONGEST_S);
+        Ok(Step::Sample { point, value, source_s: published.then_some(source_s.unwrap_or(line.t)) })
+    }
+
+    fn now(&self, t: f64) -> Now {
+        let utc = DateTime::UNIX_EPOCH + span(t) + self.offset;
+        let mono = Mono(Duration::from_secs_f64(t));
+        Now { mono, wall: Wall { utc, trust: Trust::Synchronised } }
+    }
+
+    fn tick(&mut self, tick: u32, outcomes: &mut Vec<Outcome>) {
+        let t = f64::from(tick);
+        self.engine.step(self.now(t), Input::Tick, &mut self.events);
+        self.tell(t, outcomes);
+    }
+
+    fn take(&mut self, t: f64, step: Step, outcomes: &mut Vec<Outcome>) {
+        let now = self.now(t);
+        match step {
+            Step::Sample { point, value, source_s } => {
+                let source_time = source_s.map(|source| DateTime::UNIX_EPOCH + span(source));
+                let sample =
+                    Sample { point, at: now.mono, source_time, value: value.map(Value::Number) };
+                self.engine.step(now, Input::Samples(&[sample]), &mut self.events);
+            }
+            Step::Ack { alarm, occurrence, by } => {
+                self.operations += 1;
+                let key = self.operations.to_string();
+                let command = Command { key, by, action: Action::Ack { alarm, occurrence } };
+                self.engine.step(now, Input::Command(&command), &mut self.events);
+            }
+            Step::SetClock { delta } => self.offset += delta,
+        }
+        self.tell(t, outcomes);
+    }
+
+    fn tell(&mut self, t: f64, outcomes: &mut Vec<Outcome>) {
+        for event in self.events.events.drain(..) {
+            match event.what {
+                What::Moved(moved) => outcomes.push(Outcome::Moved {
+                    t,
+                    alarm: moved.alarm,
+                    from: moved.from,
+                    to: moved.to,
+                    cause: moved.cause,
+                    occ: moved.occurrence,
+                    annunciate: moved.annunciate,
+                }),
+                What::Rejected { alarm, why, .. } => {
+                    outcomes.push(Outcome::Rejected { t, alarm, reject: "ack".to_owned(), why });
+                }
+                What::Clock { .. } | What::Link { .. } | What::Register { .. } | What::Note(_) => {}
+            }
+        }
+        self.events.rows.clear();
+    }
+}
+
+fn span(seconds: f64) -> TimeDelta {
+    let length =
+        TimeDelta::from_std(Duration::from_secs_f64(seconds.abs())).unwrap_or(TimeDelta::MAX);
+    if seconds < 0.0 { -length } else { length }
+}
+
+/// A site whose own quantities are the declared points, so that `ts` alone is a name.
+fn bench_plant(points: &[BenchPoint]) -> Plant {
+    let mut plant = Plant::default();
+    let bench =
+        Asset { name: "bench".into(), kind: AssetKind::Site, title: None, detail: Detail::None };
+    let asset = plant.add_asset(bench);
+    for point in points {
+        plant.add_point(PointSpec {
+            asset,
+            quantity: Arc::clone(&point.name),
+            unit: point.unit.clone(),
+            kind: PointKind::Gauge,
+            origin: if point.published { Origin::Published } else { Origin::Polled },
+            stale_after: point.stale_after,
+            states: Vec::new(),
+        });
+    }
+    plant
+}
+
+fn bench_site() -> SiteInfo {
+    SiteInfo {
+        id: "bench".to_owned(),
+        name: "bench".to_owned(),
+        time_zone: "UTC".to_owned(),
+        gateway: "bench".to_owned(),
+        simulated: true,
+    }
+}
