@@ -148,6 +148,24 @@ fn repeats_take_numbers_and_words() {
     assert_eq!(places, expected);
 }
 
+#[test]
+fn numbers_beyond_every_register_and_deep_nesting_are_faults() {
+    let least = i128::MIN;
+    for text in [
+        format!("address_base = 1\n[[point]]\naddress = {least}"),
+        format!("notation = \"40001\"\n[[point]]\naddress = {least}"),
+        format!("[[point]]\naddress = 0\ntype = \"i64\"\nnot_available = [{least}]"),
+        format!("[[point]]\naddress = 65535\nrepeat = {{ n = [{least}], stride = {least} }}"),
+        format!("[[point]]\nscale = 1e400\nvalid = [{least}, nan]"),
+        format!("[[flags]]\naddress = 0\nbits = {{ {least} = \"a\", 256 = \"b\" }}"),
+        format!("x = {}", "[".repeat(50_000)),
+        format!("x = {}", "{ a = ".repeat(50_000)),
+    ] {
+        let text = format!("protocol = \"modbus\"\n{text}");
+        assert!(!read(&text).unwrap_err().is_empty());
+    }
+}
+
 const SHIPPED: [&str; 3] = [
     include_str!("../profiles/orv3-rpu.toml"),
     include_str!("../profiles/generic-room-sensor.toml"),

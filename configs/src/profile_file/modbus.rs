@@ -75,38 +75,48 @@ fn point(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
     else {
         return;
     };
-    let stride = names.stride.unwrap_or_else(|| codec.registers());
+    let first = Found {
+        point: ModbusPoint {
+            quantity: quantity.value.into(),
+            table: place.table,
+            address: place.address,
+            codec,
+            unit,
+            kind,
+            states: meaning.states,
+            poll_every,
+        },
+        name: quantity.span,
+        address: place.span,
+    };
+    unfold(table, &first, names, found);
+}
+
+/// Adds a point for each name, a stride apart.
+fn unfold(table: &Table<'_>, first: &Found, names: Names, found: &mut Vec<Found>) {
+    let stride = names.stride.unwrap_or_else(|| first.point.codec.registers());
     for (step, name) in (0_u32..).zip(names.names) {
         if found.len() >= MAX_POINTS {
             table.fault(
-                quantity.span,
+                first.name.clone(),
                 format!("more than {MAX_POINTS} points"),
                 "shorten \"repeat\"",
             );
             return;
         }
-        let address = u32::from(place.address) + step * u32::from(stride);
+        let address = u32::from(first.point.address) + step * u32::from(stride);
         let Ok(address) = u16::try_from(address) else {
             table.fault(
-                place.span,
+                first.address.clone(),
                 format!("\"{name}\" would lie at {address}, beyond the last register 65535"),
                 "correct \"address\" or \"repeat\"",
             );
             return;
         };
         found.push(Found {
-            point: ModbusPoint {
-                quantity: name.into(),
-                table: place.table,
-                address,
-                codec: codec.clone(),
-                unit: unit.clone(),
-                kind,
-                states: meaning.states.clone(),
-                poll_every,
-            },
-            name: quantity.span.clone(),
-            address: place.span.clone(),
+            point: ModbusPoint { quantity: name.into(), address, ..first.point.clone() },
+            name: first.name.clone(),
+            address: first.address.clone(),
         });
     }
 }

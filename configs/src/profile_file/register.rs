@@ -130,15 +130,16 @@ impl Defaults {
             );
             return None;
         }
-        let wire = u16::try_from(number - i128::from(self.address_base));
-        if wire.is_err() {
+        let wire = number.checked_sub(i128::from(self.address_base));
+        let wire = wire.and_then(|wire| u16::try_from(wire).ok());
+        if wire.is_none() {
             point.fault(
                 value.span(),
                 format!("address {number} does not exist in a Modbus table"),
                 self.address_remedy(),
             );
         }
-        Some(Place { table, address: wire.ok()?, span: value.span() })
+        Some(Place { table, address: wire?, span: value.span() })
     }
 
     fn address_remedy(&self) -> String {

@@ -93,7 +93,7 @@ array("hex.air_outlet_{}.temperature", 41218, 1, [40, 41, 42, 43, 44, 45, 46, 47
 array("hex.air_inlet_{}.temperature", 37136, 0.1, [24.1, 24.2], signed=True)
 array("hex.air_inlet_{}.temperature", 41216, 1, [25, -1], signed=True, first=3)
 number("hex.water_inlet.temperature", 37138, 0.1, 46.3, signed=True)
-array("hex.water_{}.pressure", 41290, 0.1, [151.2, 149.8])
+array("hex.gauge_{}.pressure", 41290, 0.1, [151.2, 149.8])
 array("hex.fan_board_{}.temperature", 41230, 1, list(range(30, 43)) + [-2], signed=True)
 array("hex.fan_board_{}.voltage", 41244, 0.01, [Decimal(4800 + n) / 100 for n in range(14)])
 array("hex.fan_board_{}.current", 41258, 0.1, [Decimal(20 + n) / 10 for n in range(14)])
