@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use rules::{
-    calc::{self, Answer, ArgumentError, Arguments, Figure, InputFile},
+    calc::{self, Answer, ArgumentError, Arguments, Figure, InputFile, Kind},
+    units::Unit,
     value::Undefined,
 };
 use serde::Deserialize;
@@ -97,6 +98,15 @@ fn every_example_gives_the_answers_it_promises() {
             assert!(answer.value.is_ok(), "{}: {answer:?}", formula.name);
             let promised = formula.outputs.iter().any(|output| output.name == answer.name);
             assert!(promised || answer.name.contains("PUE"), "{}: {answer:?}", formula.name);
+        }
+    }
+}
+
+#[test]
+fn every_unit_of_an_input_can_be_written_out() {
+    for input in calc::catalog().flat_map(|formula| formula.inputs) {
+        if let Kind::Quantity(unit) | Kind::Quantities(unit) = input.kind {
+            assert!(Unit::parse(unit).is_ok(), "--{} in {unit}", input.name);
         }
     }
 }
@@ -428,6 +438,31 @@ proptest! {
         for answer in formula.evaluate(&given).unwrap_or_default() {
             if let Ok(Figure::Number(number)) = answer.value {
                 prop_assert!(number.is_finite(), "{} {answer:?}", formula.name);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever hangs together how: a tree is answered, undefined with a reason, or refused.
+    #[test]
+    fn any_meter_tree_is_answered_or_refused(
+        meters in prop::collection::vec((0..6_u8, 0..12_u8, 0..5_usize, 0.0..1e300_f64), 0..8),
+    ) {
+        let roles = ["boundary_in", "boundary_out", "it_load", "cooling", "info_only"];
+        let meters: Vec<_> = meters
+            .into_iter()
+            .map(|(id, parent, role, energy)| {
+                let parent = (parent < 6).then(|| parent.to_string());
+                serde_json::json!({
+                    "id": id.to_string(), "parent": parent, "role": roles[role], "energy": energy,
+                })
+            })
+            .collect();
+        let file = serde_json::json!({ "meters": meters }).to_string();
+        for answer in tree(&file, &[]).unwrap_or_default() {
+            if let Ok(Figure::Number(number)) = answer.value {
+                prop_assert!(number.is_finite(), "{answer:?}");
             }
         }
     }

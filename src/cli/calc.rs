@@ -18,6 +18,8 @@ use serde_json::{Map, Value, json};
 
 /// Exit code of a question that was not put well. An undefined answer is an answer.
 const USAGE: u8 = 2;
+/// Place in the help of an option that every formula has.
+const LAST: usize = 900;
 /// Digits that are shown to people; machines get all.
 const SHOWN_DIGITS: i32 = 7;
 
@@ -47,7 +49,7 @@ impl clap::Args for Args {
             .subcommand_help_heading("Formulas")
             .disable_help_subcommand(true)
             .arg(flag("list", "List all formulas with their inputs and answers"))
-            .arg(flag("json", "Answer in JSON").global(true))
+            .arg(flag("json", "Answer in JSON").global(true).display_order(LAST))
             .subcommands(calc::catalog().map(subcommand))
     }
 
