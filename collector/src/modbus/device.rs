@@ -131,11 +131,12 @@ impl<'a> Poller<'a> {
             source_time: None,
             value: Err(silence.reason),
         }];
+        let next = outlet.next_tick(self.plan.poll_every, now);
         for block in self.blocks.iter_mut().filter(|block| block.due <= now) {
-            block.due = outlet.next_tick(block.request.every, now);
+            block.due = next;
             samples.extend(self.plan.samples(&block.request, &Err(silence.reason), at));
         }
-        self.due = outlet.next_tick(self.plan.poll_every, now);
+        self.due = next;
         outlet.samples(samples).await
     }
 
@@ -168,7 +169,9 @@ impl<'a> Poller<'a> {
                 pieces.into_iter().rev().for_each(|piece| work.push_front(piece));
                 continue;
             }
-            block.due = outlet.next_tick(block.request.every, now);
+            // A slow point that failed is asked for again with the next poll.
+            let every = if answer.is_ok() { block.request.every } else { self.plan.poll_every };
+            block.due = outlet.next_tick(every, now);
             if missing.is_none() {
                 block.missed = answer.as_ref().err().copied();
                 block.silence = block.silence.filter(|_| block.missed.is_some());
@@ -282,8 +285,12 @@ impl<'a> Poller<'a> {
         for block in &mut self.blocks {
             let rests = match block.missed {
                 Some(NoData::Timeout) => heard,
-                // A device that refuses everything may be starting up.
-                Some(NoData::Refused(code)) => tally.delivered > 0 && LASTING.contains(&code),
+                // A device that refuses everything may be starting up; a block that can be divided will be.
+                Some(NoData::Refused(code)) => {
+                    tally.delivered > 0
+                        && LASTING.contains(&code)
+                        && block.request.parts(&self.plan.items, self.plan.limits).is_none()
+                }
                 _ => false,
             };
             if let Some(reason) = block.missed.take()

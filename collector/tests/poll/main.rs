@@ -252,6 +252,30 @@ async fn a_point_may_be_read_less_often_than_its_device() {
 }
 
 #[tokio::test]
+async fn a_slow_point_that_failed_does_not_wait_for_its_next_turn() {
+    let device = Device::start(|_| Answer::Exception(6)).await;
+    let slow = ModbusPoint { poll_every: Some(PATIENCE * 100), ..holding("slow", 2000) };
+    let mut hall = Hall::of(vec![polled("cdu", &device, 1, vec![holding("fast", 0), slow])]);
+    hall.until("busy", |hall| hall.lacks("cdu.slow", NoData::Refused(6))).await;
+    device.behave(addresses);
+    hall.until("value", |hall| hall.is("cdu.slow", 2000.0)).await;
+}
+
+/// Every second register is missing: no two points can be read together.
+#[tokio::test]
+async fn many_holes_are_found_in_a_few_polls() {
+    let device = Device::start(|asked| {
+        let missing = (0..40).any(|n| asked.touches(n * 4 + 2));
+        if missing { Answer::Exception(2) } else { addresses(asked) }
+    })
+    .await;
+    let points = (0..40).map(|n| holding(&format!("r{n}"), n * 4)).collect();
+    let mut hall = Hall::of(vec![polled("cdu", &device, 1, points)]);
+    hall.until("all", |hall| (0..40_u16).all(|n| hall.is(&format!("cdu.r{n}"), f64::from(n * 4))))
+        .await;
+}
+
+#[tokio::test]
 async fn devices_of_one_host_and_port_share_one_connection() {
     let device = Device::start(addresses).await;
     let mut hall = Hall::of(vec![
