@@ -7,6 +7,7 @@ use configs::{
     profile_file,
 };
 use proptest::prelude::*;
+use rules::value::{NoData, Value};
 
 fn read(text: &str) -> Result<configs::profile::Profile, Vec<Fault>> {
     profile_file::read(&Source { name: "profiles/p.toml".into(), text: text.into() })
@@ -119,6 +120,18 @@ fn defaults_hold_until_a_point_says_otherwise() {
     assert_eq!(load.codec.not_available, []);
     assert_eq!(load.poll_every.map(|every| every.as_secs()), Some(1));
     assert_eq!(energy.codec.not_available, [0]);
+}
+
+#[test]
+fn what_is_not_available_as_a_number_is_so_as_a_state_but_not_as_flags() {
+    let points = points(
+        "[defaults]\nnot_available = { u16 = [0xFFFF] }",
+        "[[point]]\nquantity = \"pump.state\"\naddress = 0\ntype = \"u16\"\nstates = { 0 = \"Off\" }\n\
+         [[flags]]\naddress = 1\nbits = { 0 = \"alarm.low\" }\n\
+         [[flags]]\naddress = 2\nnot_available = [0xFFFF]\nbits = { 0 = \"alarm.high\" }",
+    );
+    let read: Vec<_> = points.iter().map(|point| point.codec.decode(&[0xFFFF])).collect();
+    assert_eq!(read, [Err(NoData::NotAvailable), Ok(Value::State(1)), Err(NoData::NotAvailable)]);
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn flags(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
     let place = defaults.place(table);
     let states = meaning::states(table);
     let poll_every = defaults.poll_every(table);
-    let codec = defaults.codec(table, Encoding::Enumeration);
+    let codec = defaults.codec(table, Encoding::Bits { first: 0, width: 1 });
     let mut bits = table.entries("bits", EXAMPLE);
     bits.sort_by_key(|(bit, _)| bit.span.start);
     if bits.is_empty() {

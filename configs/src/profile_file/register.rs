@@ -229,6 +229,8 @@ impl Defaults {
             check_not_available(point, &listed.value, encoding, listed.span);
             return listed.value;
         }
+        // A state is a u16 whose numbers have names.
+        let encoding = if encoding == Encoding::Enumeration { Encoding::U16 } else { encoding };
         let of_type = self.not_available.iter().find(|(known, _)| *known == encoding);
         of_type.map(|(_, listed)| listed.clone()).unwrap_or_default()
     }
