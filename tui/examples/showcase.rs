@@ -11,7 +11,7 @@ use rules::{
 use tokio::{sync::mpsc, time::interval};
 use tui::{Looks, Options, Source};
 
-#[path = "../tests/hall/mod.rs"]
+#[path = "../tests/it/hall.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod hall;
 

@@ -34,7 +34,7 @@ pub fn once(snapshot: &Snapshot, width: u16, height: u16) -> String {
     let state = State::new(snapshot.clone(), Looks::PLAIN, None);
     let area = Rect { x: 0, y: 0, width, height };
     let mut buffer = Buffer::empty(area);
-    view::paint(&mut buffer, area, &state);
+    view::paint_text(&mut buffer, area, &state);
     text(&buffer)
 }
 

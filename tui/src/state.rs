@@ -11,7 +11,7 @@ use rules::{
 use crate::{
     keymap::{Cmd, Context, HELP, Help},
     looks::Looks,
-    model::{Applied, Model, is_unacknowledged},
+    model::{Applied, Model, is_set_aside, is_unacknowledged},
 };
 
 /// The screens that there are. Their numbers are those of the keys; a number in between is free for later.
@@ -240,7 +240,9 @@ impl State {
             .collect();
         // "ack" means "acknowledge" before it means "racks" or "back".
         found.sort_by_key(|help| {
-            !help.what.to_lowercase().split(' ').any(|word| word.starts_with(&query))
+            let what = help.what.to_lowercase();
+            let begins_a_word = what.split(' ').any(|word| word.starts_with(&query));
+            (!what.starts_with(&query), !begins_a_word)
         });
         found
     }
@@ -523,9 +525,9 @@ impl State {
                 name: Arc::clone(&alarm.name),
                 occurrence: alarm.occurrence,
                 line: format!(
-                    "[{}] {:<2}  {}  {}",
+                    "[{}] {:<2}  {:<10}  {}",
                     u8::from(alarm.priority),
-                    alarm.letter,
+                    alarm.letter.to_string(),
                     alarm.asset.map_or("", |asset| model.title(asset)),
                     alarm.title
                 ),
@@ -573,8 +575,11 @@ impl State {
         };
         let abnormal = |asset: AssetId| !self.abnormal_only || is_abnormal(model, asset);
         let is_listed = |asset: AssetId| passes(asset) && abnormal(asset);
+        // What was set aside is counted in row 1 and listed among the alarms; here it would hide what needs someone.
+        let top_only = self.screen == Screen::Overview;
         let alarm_passes = |alarm: &AlarmView| {
             (!self.abnormal_only || is_unacknowledged(alarm.letter))
+                && !(top_only && is_set_aside(alarm.letter))
                 && (alarm.asset.is_some_and(passes)
                     || alarm.title.to_lowercase().contains(&needle)
                     || alarm.name.to_lowercase().contains(&needle))

@@ -41,7 +41,7 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
     let detail = detail(scene, alarm);
     let history = history(scene, alarm);
     // The list yields to the detail, but never below a third of the screen.
-    let least = height.saturating_sub(detail.lines + 6).clamp(height / 3, list.lines.max(1));
+    let least = height.saturating_sub(detail.lines + 6).max(height / 3);
     let list = Section { least, ..list };
     let mut sections = vec![list, detail, history];
     sections.push(overview::events(scene));
@@ -71,8 +71,12 @@ const ON_ASSET: usize = 30;
 pub(super) fn list<'a>(scene: &'a Scene<'a>, width: usize) -> Section<'a> {
     let shown = &scene.state.visible().alarms;
     let heading = scene.heading("TOP ALARMS", Some(Pane::Alarms));
-    let hint = "(unacknowledged first) ";
-    let heading = if width >= 110 { heading.put(hint, scene.looks.quiet()) } else { heading };
+    let counts = scene.model.counts();
+    let aside = counts.shelved + counts.suppressed + counts.out_of_service;
+    let hint = if width >= 110 { "unacknowledged first " } else { "" };
+    let hint =
+        if aside > 0 { format!("{hint}(+{aside} set aside, see 5) ") } else { hint.to_owned() };
+    let heading = heading.put(hint, scene.looks.quiet());
     if shown.is_empty() {
         let nothing = if scene.model.alarms.is_empty() { " none" } else { " none that match" };
         return Section::fixed(heading, vec![Line::styled(nothing, scene.looks.quiet())]);
@@ -157,7 +161,7 @@ fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         .heading(&format!("ALARMS {}", shown.len()), Some(Pane::Alarms))
         .put("sorted: unacknowledged, priority, time ", scene.looks.quiet());
     let source = if scene.is_wide() { 14 } else { 9 };
-    let title = scene.width.saturating_sub(32 + source) / 2;
+    let title = scene.width.saturating_sub(32 + source) * 11 / 20;
     let title = title.min(40);
     let head = Row::new()
         .left("   P  ST   OCC  SINCE       FOR", 33, scene.looks.quiet())

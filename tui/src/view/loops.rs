@@ -34,19 +34,19 @@ const fn figure(
 }
 
 const COLUMNS: &[Column<CduPoints>] = &[
-    figure("FWS", 7, 6, |scene, cdu| point(scene, cdu.fws.supply, 1)),
-    figure("supply", 8, 1, |scene, cdu| point(scene, cdu.tcs.supply, 1)),
-    figure("return", 8, 1, |scene, cdu| point(scene, cdu.tcs.back, 1)),
+    figure("FWS C", 7, 6, |scene, cdu| point(scene, cdu.fws.supply, 1)),
+    figure("supply C", 9, 1, |scene, cdu| point(scene, cdu.tcs.supply, 1)),
+    figure("return C", 9, 1, |scene, cdu| point(scene, cdu.tcs.back, 1)),
     figure("dT K", 7, 2, |scene, cdu| point(scene, cdu.tcs.delta, 1)),
     figure("L/min", 8, 1, |scene, cdu| point(scene, cdu.tcs.flow, 0)),
-    figure("/kW", 7, 4, |scene, cdu| point(scene, cdu.specific_flow, 2)),
+    figure("LPM/kW", 8, 4, |scene, cdu| point(scene, cdu.specific_flow, 2)),
     figure("dP kPa", 8, 5, |scene, cdu| point(scene, cdu.tcs.delta_pressure, 0)),
-    figure("filter", 8, 8, |scene, cdu| point(scene, cdu.filter, 1)),
+    figure("filt kPa", 9, 8, |scene, cdu| point(scene, cdu.filter, 1)),
     figure("kW", 7, 3, |scene, cdu| Cell::Figure(heat(scene, cdu), 0)),
     figure("load %", 8, 2, |scene, cdu| point(scene, cdu.load, 0)),
     Column {
         heading: "pumps",
-        width: 12,
+        width: 11,
         rank: 3,
         is_figure: false,
         cell: |scene, cdu| Cell::Text(pumps(scene, cdu), Style::new()),
@@ -126,7 +126,7 @@ pub(super) fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     }
 }
 
-const NAME: usize = 12;
+pub(super) const NAME: usize = 10;
 const ALARMS: usize = 11;
 
 fn line(
@@ -145,7 +145,7 @@ fn line(
     let note = match cdu.technology {
         Technology::ColdPlate => "",
         Technology::Immersion => "  immersion",
-        Technology::TwoPhase => "  two-phase",
+        Technology::TwoPhase => "  2-phase",
     };
     row.put(note, scene.looks.quiet()).into_line()
 }

@@ -62,6 +62,15 @@ pub(crate) fn paint(buffer: &mut Buffer, area: Rect, state: &State) {
     help::draw(buffer, area, &scene);
 }
 
+/// The overview without what only a keyboard can use: row 1, then as much as fits.
+pub(crate) fn paint_text(buffer: &mut Buffer, area: Rect, state: &State) {
+    let scene = Scene { has_cursor: false, ..Scene::new(state, area.width) };
+    let Some(top) = area.rows().next() else { return };
+    set(buffer, top, &status::top(&scene));
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    section::draw(buffer, body, &scene, overview::sections(&scene, usize::from(body.height)));
+}
+
 fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
     use crate::state::Screen;
     match scene.state.screen {
@@ -84,11 +93,19 @@ pub(crate) struct Scene<'a> {
     pub(crate) model: &'a Model,
     pub(crate) looks: Looks,
     pub(crate) width: usize,
+    /// False for a text that nobody moves about in.
+    has_cursor: bool,
 }
 
 impl<'a> Scene<'a> {
     fn new(state: &'a State, width: u16) -> Self {
-        Self { state, model: state.shown(), looks: state.looks, width: width.into() }
+        Self {
+            state,
+            model: state.shown(),
+            looks: state.looks,
+            width: width.into(),
+            has_cursor: true,
+        }
     }
 
     /// Wide enough for the long form of everything.
@@ -97,7 +114,7 @@ impl<'a> Scene<'a> {
     }
 
     fn has_cursor(&self, pane: Pane) -> bool {
-        self.state.pane == pane
+        self.has_cursor && self.state.pane == pane
     }
 
     /// `>` before the line under the cursor.

@@ -12,7 +12,10 @@
 use std::borrow::Cow;
 
 use ratatui::{style::Style, text::Line};
-use rules::messages::{Event, What};
+use rules::{
+    alarm::Priority,
+    messages::{Event, What},
+};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -231,7 +234,7 @@ fn sparkline(row: Row, scene: &Scene<'_>, history: &History) -> Row {
 /// Leak detectors by what they say; nothing is called dry that did not say so.
 fn leaks(scene: &Scene<'_>) -> Line<'static> {
     let model = scene.model;
-    let mut said: Vec<(Cow<'_, str>, u32, bool)> = Vec::new();
+    let mut said: Vec<(Cow<'_, str>, u32, Option<Priority>)> = Vec::new();
     let mut unknown = 0_u32;
     for point in &model.index.leaks {
         let figure = model.figure(Some(*point));
@@ -246,9 +249,10 @@ fn leaks(scene: &Scene<'_>) -> Line<'static> {
         match said.iter_mut().find(|(known, ..)| *known == words) {
             Some((_, count, marked)) => {
                 *count += 1;
-                *marked |= figure.mark.is_some();
+                // The most urgent is the smallest.
+                *marked = [*marked, figure.mark].into_iter().flatten().min();
             }
-            None => said.push((words, 1, figure.mark.is_some())),
+            None => said.push((words, 1, figure.mark)),
         }
     }
     let mut row = Row::new().gap(1).left("LEAK SENSORS", 13, Style::new());
@@ -259,11 +263,11 @@ fn leaks(scene: &Scene<'_>) -> Line<'static> {
             .into_line();
     }
     // Those with an alarm first, then the many.
-    said.sort_by_key(|(_, count, marked)| (!*marked, std::cmp::Reverse(*count)));
+    said.sort_by_key(|(_, count, marked)| (marked.is_none(), std::cmp::Reverse(*count)));
     row = row.gap(3);
     for (words, count, marked) in said {
-        let style = if marked { scene.looks.strong() } else { Style::new() };
-        let mark = if marked { "*" } else { "" };
+        let style = marked.map_or(Style::new(), |priority| scene.looks.priority(priority));
+        let mark = if marked.is_some() { "*" } else { "" };
         row = row.put(format!("{count} {}{mark}", scene.looks.text(&words)), style).gap(3);
     }
     if unknown > 0 {

@@ -15,13 +15,13 @@ use rules::{alarm::Letter, plant::Technology, value::Coverage};
 use super::{
     Scene, alarms,
     columns::{Cell, Column, cells},
-    loops::{oldest, standing_style},
+    loops::{NAME, oldest, standing_style},
     row::Row,
     section::Section,
 };
 use crate::{
     index::{RackPoints, RackRow},
-    model::{Figure, Shown, is_set_aside},
+    model::{Figure, Shown},
     number,
     state::Pane,
 };
@@ -78,31 +78,43 @@ fn load(scene: &Scene<'_>, rack: &RackPoints) -> Option<f64> {
     })
 }
 
-/// One cell for a rack: an alarm's letter, else `?`, else how full it is.
-fn glyph(scene: &Scene<'_>, rack: &RackPoints) -> (char, Style) {
-    if let Some(standing) = scene.model.standing(rack.asset) {
-        let letter = match standing.letter {
-            Letter::A => 'A',
-            Letter::B | Letter::Bl => 'B',
-            Letter::C | Letter::Cl => 'C',
-            Letter::D => 'D',
-            Letter::E => 'e',
-            Letter::F => 'd',
-            Letter::G => 'g',
-        };
-        return (letter, standing_style(scene, standing));
-    }
-    let power = scene.model.figure(rack.power);
-    let glyph = match load(scene, rack) {
-        None if power.shown == Shown::Absent => 'x',
-        None => '?',
-        Some(load) if load < 50.0 => '.',
-        Some(load) if load < 70.0 => '-',
-        Some(load) if load < 85.0 => '=',
-        Some(load) if load < 95.0 => '+',
-        Some(_) => '#',
+/// The letter of a rack's most urgent alarm, `d` for one that is suppressed.
+fn letter(scene: &Scene<'_>, rack: &RackPoints) -> Option<(char, Style)> {
+    let standing = scene.model.standing(rack.asset)?;
+    let letter = match standing.letter {
+        Letter::A => 'A',
+        Letter::B | Letter::Bl => 'B',
+        Letter::C | Letter::Cl => 'C',
+        Letter::D => 'D',
+        Letter::E => 'e',
+        Letter::F => 'd',
+        Letter::G => 'g',
     };
-    (glyph, Style::new())
+    Some((letter, standing_style(scene, standing)))
+}
+
+/// What stands for a figure that is not there: `?` not known, `-` without a meaning, `x` not measured.
+fn sign(figure: &Figure<'_>) -> char {
+    match figure.shown {
+        Shown::Absent => 'x',
+        Shown::Meaningless(_) => '-',
+        Shown::Unknown(_) | Shown::Number(_) | Shown::Words(_) => '?',
+    }
+}
+
+/// One cell for a rack: an alarm's letter, else how full it is.
+fn glyph(scene: &Scene<'_>, rack: &RackPoints) -> (char, Style) {
+    letter(scene, rack).unwrap_or_else(|| {
+        let glyph = match load(scene, rack) {
+            None => sign(&scene.model.figure(rack.power)),
+            Some(load) if load < 50.0 => '.',
+            Some(load) if load < 70.0 => '-',
+            Some(load) if load < 85.0 => '=',
+            Some(load) if load < 95.0 => '+',
+            Some(_) => '#',
+        };
+        (glyph, Style::new())
+    })
 }
 
 /// One line a row, one glyph a rack; two rows side by side where they fit.
@@ -289,7 +301,13 @@ fn grid_line(scene: &Scene<'_>, row: &RackRow, grid: Grid) -> Line<'static> {
     let mut line = Row::new().gap(1).left(&scene.looks.text(&row.label), LABEL - 1, Style::new());
     for (place, at) in row.racks.clone().enumerate() {
         let Some(rack) = scene.model.index.racks.get(at) else { continue };
-        let (glyph, style) = glyph(scene, rack);
+        let (glyph, style) = match grid.metric {
+            Metric::Load => glyph(scene, rack),
+            Metric::DeltaTemperature => letter(scene, rack).unwrap_or_else(|| {
+                let figure = scene.model.figure(rack.liquid.delta);
+                (if figure.number().is_some() { ' ' } else { sign(&figure) }, Style::new())
+            }),
+        };
         let chosen = at == scene.state.rack;
         if grid.numbers {
             let weight = if chosen { scene.looks.strong() } else { Style::new() };
@@ -331,12 +349,13 @@ fn row_sums(line: Row, scene: &Scene<'_>, row: &RackRow) -> Row {
         let rack = scene.model.index.racks.get(at)?;
         Some(format!("{} {} %", scene.name(rack.asset), number::decimal(load, 0)))
     });
-    let line = line
-        .right(&sum.spoken(sum.power_kw, 0), 6, Style::new())
+    let coverage =
+        if sum.coverage.is_full() { String::new() } else { format!("  {}", sum.coverage) };
+    line.right(&sum.spoken(sum.power_kw, 0), 6, Style::new())
         .right(&sum.spoken(mean, 1), 8, Style::new())
         .right(&floor, 7, Style::new())
-        .plain(format!("  {}", fullest.unwrap_or_else(|| "-".to_owned())));
-    if sum.coverage.is_full() { line } else { line.plain(format!("  {}", sum.coverage)) }
+        .plain(coverage)
+        .plain(format!("  {}", fullest.unwrap_or_else(|| "-".to_owned())))
 }
 
 /// A line of the detail: label and parts that each tell a value, or why there is none.
@@ -393,15 +412,19 @@ fn detail<'a>(scene: &Scene<'a>, rack: &RackPoints) -> Section<'a> {
     Section::fixed(heading, lines.into_iter().map(Row::into_line).collect())
 }
 
-/// ` power      45.5 kW   …`; where a value is missing, the reason stands beside it.
+/// ` power      45.5 kW   …`; where a value is missing, the reason stands beside it, once for neighbours that share it.
 fn told(scene: &Scene<'_>, label: &str, parts: &[(&str, &Figure<'_>, usize)]) -> Row {
     let mut row = Row::new().gap(1).left(label, 10, scene.looks.quiet());
+    let mut said = None;
     for (name, figure, decimals) in parts {
         let style = figure.mark.map_or(Style::new(), |priority| scene.looks.priority(priority));
         row = row.put(format!("{name}{}", scene.spoken(figure, *decimals)), style);
-        if let Some(reason) = figure.reason() {
-            row = row.put(format!(" ({})", scene.looks.text(&reason)), scene.looks.quiet());
+        // The dash alone says that nothing measures it.
+        let reason = figure.reason().filter(|_| figure.shown != Shown::Absent);
+        if let Some(reason) = reason.as_deref().filter(|_| reason != said) {
+            row = row.put(format!(" ({})", scene.looks.text(reason)), scene.looks.quiet());
         }
+        said = reason;
         row = row.gap(3);
     }
     row
@@ -435,15 +458,15 @@ const fn column(
 /// A rack as a branch of its loop.
 pub(super) const BRANCH_COLUMNS: &[Column<RackPoints>] = &[
     column("L/min", 9, 1, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.flow), 1)),
-    column("supply", 9, 1, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.supply), 1)),
-    column("return", 9, 1, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.back), 1)),
+    column("supply C", 9, 1, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.supply), 1)),
+    column("return C", 9, 1, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.back), 1)),
     column("dT K", 8, 2, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.delta), 1)),
     column("kW liq", 9, 3, |scene, rack| Cell::Figure(scene.model.figure(rack.liquid.heat), 1)),
     column("kW el", 9, 4, |scene, rack| Cell::Figure(scene.model.figure(rack.power), 1)),
     column("capt %", 9, 6, |scene, rack| {
         Cell::Figure(Scene::scaled(scene.model.figure(rack.capture), 100.0, "%"), 0)
     }),
-    column("/kW", 8, 5, |scene, rack| Cell::Figure(scene.model.figure(rack.specific_flow), 2)),
+    column("LPM/kW", 8, 5, |scene, rack| Cell::Figure(scene.model.figure(rack.specific_flow), 2)),
 ];
 
 pub(super) fn branch_line(
@@ -454,7 +477,7 @@ pub(super) fn branch_line(
 ) -> Line<'static> {
     let row = Row::new().put(scene.cursor(Pane::Branches, selected), scene.looks.strong()).left(
         &scene.name(rack.asset),
-        12,
+        NAME,
         Style::new(),
     );
     let row = cells(row, scene, columns, rack);
@@ -467,7 +490,12 @@ fn state(row: Row, scene: &Scene<'_>, rack: &RackPoints) -> Row {
         None => row.put("A", scene.looks.quiet()),
         Some(standing) => {
             let unknown = if standing.unknown { "?" } else { "" };
-            let aside = if is_set_aside(standing.letter) { " set aside" } else { "" };
+            let aside = match standing.letter {
+                Letter::E => " shelved",
+                Letter::F => " suppressed",
+                Letter::G => " out of service",
+                _ => "",
+            };
             let text =
                 format!("{}{unknown} P{}{aside}", standing.letter, u8::from(standing.priority));
             row.put(text, standing_style(scene, standing))

@@ -42,7 +42,7 @@ fn top_row(scene: &Scene<'_>, length: Length) -> Row {
     let counts = live.counts();
     if length == Length::Full {
         let nothing = counts.unacknowledged == [0; 4];
-        row = row.plain(if nothing { " UNACK none" } else { " UNACK" });
+        row = row.plain(if nothing { "  UNACK none" } else { "  UNACK" });
     }
     for (priority, count) in PRIORITIES.into_iter().zip(counts.unacknowledged) {
         if count > 0 {

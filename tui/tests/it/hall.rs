@@ -266,7 +266,8 @@ impl Hall {
             stale_after: Duration::from_secs(10),
             states,
         });
-        let age = if value.is_ok() { 1 } else { 41 };
+        let silent = matches!(value, Err(NoData::Stale | NoData::Timeout | NoData::InputMissing));
+        let age = if silent { 41 } else { 1 };
         let at = Mono::from_secs(self.clock_s - age);
         let reading = Reading { value, at: Some(at), coverage: None };
         match self.readings.get_mut(point.index()) {
