@@ -90,7 +90,10 @@ impl Image {
             if u32::from(*address) >= wanted.end {
                 break;
             }
-            for cell in cells {
+            let reaches = |cell: &&Cell| {
+                u32::from(*address) + u32::from(cell.codec.registers()) > wanted.start
+            };
+            for cell in cells.iter().filter(reaches) {
                 cell.write(world, i64::from(*address) - i64::from(start), &mut words);
             }
         }

@@ -6,3 +6,4 @@ mod hall;
 mod scenario;
 mod served;
 mod small_hall;
+mod watched;
