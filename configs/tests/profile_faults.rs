@@ -179,6 +179,34 @@ fn numbers_beyond_every_register_and_deep_nesting_are_faults() {
     }
 }
 
+/// The smallest profile with an inline table, flags and a repeat.
+const SMALL: &str = "title = \"t\"\nsource = \"s\"\nprotocol = \"modbus\"\n\
+    [[point]]\nquantity = \"pump_{n}.state\"\naddress = 1\ntype = \"u16\"\nstates = { 0 = \"Off\", 1 = \"On\" }\n\
+    repeat = { n = [1, 2], stride = 1 }\n\
+    [[flags]]\naddress = 9\nbits = { 0 = \"leak.internal\" }\n";
+
+#[test]
+fn one_wrong_character_anywhere_gives_faults_inside_the_text() {
+    assert_eq!(faults(SMALL), "no faults");
+    for at in 0..=SMALL.len() {
+        for put in TELLING {
+            let mut text = SMALL.to_owned();
+            text.insert_str(at, put);
+            assert_sound_faults(&text);
+        }
+    }
+}
+
+/// A text is read, or refused with at least one fault, and each fault points into it.
+fn assert_sound_faults(text: &str) {
+    if let Err(faults) = read(text) {
+        assert!(!faults.is_empty(), "{text}");
+        for fault in faults {
+            assert!(text.get(fault.span.clone()).is_some(), "{fault:?}");
+        }
+    }
+}
+
 const SHIPPED: [&str; 3] = [
     include_str!("../profiles/orv3-rpu.toml"),
     include_str!("../profiles/generic-room-sensor.toml"),
@@ -211,11 +239,6 @@ proptest! {
             let last = (first + length).min(places.len() - 1);
             text.replace_range(places[first]..places[last], put);
         }
-        if let Err(faults) = read(&text) {
-            prop_assert!(!faults.is_empty());
-            for fault in faults {
-                prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault.span);
-            }
-        }
+        assert_sound_faults(&text);
     }
 }

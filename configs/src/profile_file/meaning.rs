@@ -1,5 +1,7 @@
 //! What a point means, whatever the protocol: quantity, unit, kind, states.
 
+use std::ops::Range;
+
 use rules::{
     plant::{PointKind, StateLabel},
     quantity::canonical_unit,
@@ -24,13 +26,9 @@ pub(super) struct Meaning {
     pub(super) states: Vec<StateLabel>,
 }
 
-/// Reads `kind`, `unit` and `states`. `natural` is the kind where neither `kind` nor `states` says otherwise; `None` where
+/// Reads `kind`, `unit` and `states` of an entry that gives these quantities. `natural` is the kind where neither `kind` nor `states` says otherwise; `None` where
 /// a fault elsewhere hides it.
-pub(super) fn read(
-    table: &Table<'_>,
-    quantity: Option<&str>,
-    natural: Option<PointKind>,
-) -> Meaning {
+pub(super) fn read(table: &Table<'_>, quantities: &[&str], natural: Option<PointKind>) -> Meaning {
     let states = states(table);
     let kind = if table.has("kind") {
         table.choice("kind", KINDS)
@@ -50,8 +48,8 @@ pub(super) fn read(
     table.ask(&["unit"]);
     let unit = match kind {
         Some(_) if is_number && table.has("states") && !table.has("unit") => None,
-        Some(_) if is_number => number_unit(table, quantity),
-        Some(_) => no_unit(table, quantity),
+        Some(_) if is_number => number_unit(table, quantities),
+        Some(_) => no_unit(table, quantities),
         None => None,
     };
     Meaning { unit, kind, states }
@@ -72,11 +70,7 @@ pub(super) fn is_quantity(text: &str) -> bool {
 }
 
 /// Reports a quantity that is not a path of words.
-pub(super) fn check_quantity(
-    table: &Table<'_>,
-    quantity: &str,
-    span: std::ops::Range<usize>,
-) -> bool {
+pub(super) fn check_quantity(table: &Table<'_>, quantity: &str, span: Range<usize>) -> bool {
     let good = is_quantity(quantity);
     if !good {
         table.fault(
@@ -88,7 +82,7 @@ pub(super) fn check_quantity(
     good
 }
 
-fn number_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
+fn number_unit(table: &Table<'_>, quantities: &[&str]) -> Option<Unit> {
     let text = table.required_text("unit", "kW")?;
     let unit = match Unit::parse(text.value) {
         Ok(unit) => unit,
@@ -101,9 +95,8 @@ fn number_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
             return None;
         }
     };
-    let kept = quantity.and_then(canonical_unit);
-    if let Some(kept) = kept.filter(|kept| kept.dimension() != unit.dimension()) {
-        let quantity = quantity.unwrap_or_default();
+    let mut kept = quantities.iter().filter_map(|name| Some((name, canonical_unit(name)?)));
+    if let Some((quantity, kept)) = kept.find(|(_, kept)| kept.dimension() != unit.dimension()) {
         table.fault(
             text.span,
             format!("\"{quantity}\" is kept in {kept}, and {unit} cannot be turned into it"),
@@ -116,12 +109,13 @@ fn number_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
     Some(unit)
 }
 
-fn no_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
+fn no_unit(table: &Table<'_>, quantities: &[&str]) -> Option<Unit> {
     if let Some(unit) = table.text("unit", "kW") {
         table.fault(unit.span, "a state or a text has no unit", "leave \"unit\" out");
         return None;
     }
-    if let (Some(quantity), Some(kept)) = (quantity, quantity.and_then(canonical_unit)) {
+    let mut kept = quantities.iter().filter_map(|name| Some((name, canonical_unit(name)?)));
+    if let Some((quantity, kept)) = kept.next() {
         table.fault(
             table.place("quantity"),
             format!("\"{quantity}\" is a number in {kept}, not a state or a text"),
@@ -132,21 +126,33 @@ fn no_unit(table: &Table<'_>, quantity: Option<&str>) -> Option<Unit> {
     Some(Unit::none())
 }
 
+/// From key to value. The value of a broken line may have no place of its own.
+pub(super) fn entry_span(key: &Range<usize>, value: &Range<usize>) -> Range<usize> {
+    key.start..value.end.max(key.end)
+}
+
 /// Codes and their names, by code.
 pub(super) fn states(table: &Table<'_>) -> Vec<StateLabel> {
-    let mut labels = Vec::new();
+    let mut labels: Vec<StateLabel> = Vec::new();
     for (code, text) in table.entries("states", STATES_EXAMPLE) {
         match (code.value.parse::<u32>(), text.get_ref().as_str()) {
             (Ok(code), Some(text)) if !text.trim().is_empty() => {
                 labels.push(StateLabel { code, text: text.to_owned() });
             }
             _ => table.fault(
-                code.span.start..text.span().end,
+                entry_span(&code.span, &text.span()),
                 "a state is a whole number and a name",
                 format!("write it like this: states = {STATES_EXAMPLE}"),
             ),
         }
     }
     labels.sort_by_key(|label| label.code);
+    if labels.windows(2).any(|pair| matches!(pair, [a, b] if a.code == b.code)) {
+        table.fault(
+            table.place("states"),
+            "a state has two names",
+            "give each code once, without leading zeros",
+        );
+    }
     labels
 }

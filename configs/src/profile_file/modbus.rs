@@ -58,9 +58,10 @@ fn point(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
     let names = quantity.as_ref().map(|quantity| names(table, quantity));
     let place = defaults.place(table);
     let encoding = defaults.encoding(table, place.as_ref().map(|place| place.table));
-    let first_name = names.as_ref().and_then(|names| names.names.first());
+    let quantities: Vec<&str> =
+        names.iter().flat_map(|names| &names.names).map(String::as_str).collect();
     let natural = encoding.map(natural_kind);
-    let meaning = meaning::read(table, first_name.map(String::as_str), natural);
+    let meaning = meaning::read(table, &quantities, natural);
     let encoding = encoding
         .zip(meaning.kind)
         .and_then(|(encoding, kind)| encoding_of_kind(table, encoding, kind));
@@ -233,7 +234,7 @@ fn flags(table: &Table<'_>, defaults: &Defaults, found: &mut Vec<Found>) {
         let first = bit.value.parse::<u8>().ok().filter(|bit| *bit <= 15);
         let (Some(first), Some(quantity)) = (first, name.get_ref().as_str()) else {
             table.fault(
-                bit.span.start..name.span().end,
+                meaning::entry_span(&bit.span, &name.span()),
                 "a flag is a bit from 0 to 15 and a quantity",
                 format!("write it like this: bits = {EXAMPLE}"),
             );

@@ -111,11 +111,8 @@ fn topic<'a>(table: &Table<'a>) -> Option<(TopicPoint, At<&'a str>)> {
     let quantity = checked_quantity(table);
     let value_path = member_path(table, "value_path", "value");
     let timestamp_path = member_path(table, "timestamp_path", "timestamp");
-    let meaning = meaning::read(
-        table,
-        quantity.as_ref().map(|quantity| quantity.value),
-        Some(PointKind::Gauge),
-    );
+    let quantities: Vec<&str> = quantity.iter().map(|quantity| quantity.value).collect();
+    let meaning = meaning::read(table, &quantities, Some(PointKind::Gauge));
     let quantity = quantity?;
     let point = TopicPoint {
         pattern: pattern?.value.to_owned(),
@@ -222,11 +219,8 @@ fn metadata_point<'a>(table: &Table<'a>) -> Option<(MetadataPoint, At<&'a str>)>
     let is_setpoint = table.flag("is_setpoint").unwrap_or(false);
     let asset_kind = asset_kind(table);
     let quantity = checked_quantity(table);
-    let meaning = meaning::read(
-        table,
-        quantity.as_ref().map(|quantity| quantity.value),
-        Some(PointKind::Gauge),
-    );
+    let quantities: Vec<&str> = quantity.iter().map(|quantity| quantity.value).collect();
+    let meaning = meaning::read(table, &quantities, Some(PointKind::Gauge));
     let quantity = quantity?;
     let point = MetadataPoint {
         object_type: object_type?.value.to_owned(),
