@@ -220,8 +220,9 @@ impl Inputs<'_> {
         let (mut rating_known, mut rating) = (0.0, 0.0);
         for member in members {
             let known = self.known[member.point.index()];
-            let own =
-                known.coverage.unwrap_or(Coverage { known: u32::from(known.value.is_ok()), of: 1 });
+            // A total covers what its members cover; any other figure is over the members themselves.
+            let own = known.coverage.filter(|_| figure == Figure::Total);
+            let own = own.unwrap_or(Coverage { known: u32::from(known.value.is_ok()), of: 1 });
             coverage.known += if known.value.is_ok() { own.known } else { 0 };
             coverage.of += own.of;
             rating += member.rating;

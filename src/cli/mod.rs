@@ -4,16 +4,24 @@
 //! help says otherwise.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
 
 mod calc;
 mod completions;
+mod dashboard;
+mod demo;
+mod document;
+mod files;
 
 mod man;
+mod run;
+mod status;
 
 /// Power and thermal monitor for liquid-cooled data centres.
 #[derive(Parser)]
@@ -33,6 +41,9 @@ coldwatch is not a safety system and not a leak interlock.";
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Run(run::Args),
+    Status(status::Args),
     Calc(calc::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -40,7 +51,12 @@ enum Command {
 
 /// Runs the command line; failures end up on stderr with all their causes.
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    start_log(&command);
+    let result = match command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Status(args) => Ok(status::run(&args)),
         Command::Calc(args) => calc::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
@@ -49,10 +65,39 @@ pub(crate) fn main() -> ExitCode {
         if is_closed_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        // When stderr is closed there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "coldwatch: {error:#}");
+        complain(&error);
         ExitCode::FAILURE
     })
+}
+
+/// Says what went wrong, with all its causes.
+fn complain(error: &anyhow::Error) {
+    // When stderr is closed there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "coldwatch: {error:#}");
+}
+
+/// Talk goes to stderr, unless a dashboard has the terminal.
+fn start_log(command: &Command) {
+    let quiet = match command {
+        Command::Demo(args) => args.takes_the_terminal(),
+        Command::Run(args) => args.takes_the_terminal(),
+        _ => false,
+    };
+    if quiet && io::stderr().is_terminal() {
+        return;
+    }
+    let filter = EnvFilter::try_from_env("COLDWATCH_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,coldwatch=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// The runtime of the commands that wait for something.
+fn runtime() -> anyhow::Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 /// Writes data to stdout. A reader that has seen enough, such as `head`, is no failure.
@@ -66,4 +111,14 @@ pub(crate) fn print(data: &str) -> anyhow::Result<()> {
 /// True when stdout was closed by its reader.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -1,12 +1,10 @@
 //! `coldwatch calc`: questions to the real program, and how it answers and refuses.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::program::COLDWATCH;
+use crate::support::COLDWATCH;
 
 fn calc(arguments: &str) -> Output {
     Command::new(COLDWATCH).arg("calc").args(arguments.split_whitespace()).output().unwrap()

@@ -1,4 +1,9 @@
-//! Whole-system tests: the real binary, real sockets, real files.
+//! Whole-system tests: the real binary, real sockets, real files. Tests that need a program of somebody else are ignored in
+//! a plain run and say what they need.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod calc;
+mod peer_modbus;
 mod program;
+mod support;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-pub(crate) const COLDWATCH: &str = env!("CARGO_BIN_EXE_coldwatch");
+use crate::support::COLDWATCH;
 
 #[test]
 fn help_shows_an_example_and_what_it_is_not() {

@@ -1,0 +1,88 @@
+//! `coldwatch run`: the gateway.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::{dashboard, document::Document, files, runtime};
+use crate::gateway::{Gateway, clock::ClockPolicy};
+
+/// Watch a site: poll its devices, judge its rules, raise its alarms.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  coldwatch run --site site.toml --dashboard     with the dashboard on this terminal
+  coldwatch run --site site.toml --stream        one JSON document a second on stdout
+
+It runs until Ctrl-C or SIGTERM. What it finds wrong goes to stderr; set COLDWATCH_LOG=debug to see more.")]
+pub(crate) struct Args {
+    /// The site file. Profiles and rule files beside it, in profiles/ and rules/, come before the shipped ones.
+    #[arg(long, value_name = "FILE")]
+    site: PathBuf,
+    /// Show the dashboard on this terminal; quitting it stops the gateway.
+    #[arg(long, conflicts_with = "stream")]
+    dashboard: bool,
+    /// Print the state of the site as one JSON document a second.
+    #[arg(long)]
+    stream: bool,
+    /// Believe the system clock at once: for machines whose host keeps the time.
+    #[arg(long)]
+    trust_clock: bool,
+    #[command(flatten)]
+    screen: dashboard::Screen,
+}
+
+impl Args {
+    pub(super) fn takes_the_terminal(&self) -> bool {
+        self.dashboard
+    }
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let site = files::load_site(&args.site)?;
+    let policy = if args.trust_clock { ClockPolicy::Trusted } else { ClockPolicy::Synchronised };
+    runtime()?.block_on(async {
+        let gateway = Gateway::start(&site, policy)?;
+        tracing::info!(site = %args.site.display(), "watching");
+        if args.dashboard {
+            dashboard::show(&gateway, args.screen).await?;
+        } else if args.stream {
+            tokio::select! {
+                end = stream(&gateway) => end?,
+                () = stop_signal() => {}
+            }
+        } else {
+            stop_signal().await;
+        }
+        gateway.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn stream(gateway: &Gateway) -> anyhow::Result<()> {
+    const EVERY: Duration = Duration::from_secs(1);
+    let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let snapshot = gateway.port.snapshot().await.context("the gateway stopped")?;
+        let mut line = serde_json::to_string(&Document::of(&snapshot))?;
+        line.push('\n');
+        super::print(&line)?;
+    }
+}
+
+/// Returns when the process is asked to end.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // Without handlers the signals end the process by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,89 @@
+//! `coldwatch status`: one look at a site.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use rules::{messages::Snapshot, plant::Origin, value::NoData};
+use tokio::time::{Instant, sleep};
+
+use super::{document::Document, files, runtime};
+use crate::gateway::{Gateway, clock::ClockPolicy};
+
+/// Look at a site once: every device is read, every rule judged, and the result printed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  coldwatch status --site site.toml             the overview as text
+  coldwatch status --site site.toml --json      everything, as one JSON document
+
+The exit code is that of the worst active alarm, as monitoring plugins use it: 0 ok, 1 warning (priority 3 or 4),
+2 critical (priority 1 or 2), 3 unknown.")]
+pub(crate) struct Args {
+    /// The site file.
+    #[arg(long, value_name = "FILE")]
+    site: PathBuf,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Print the overview as text; this is the default.
+    #[arg(long, conflicts_with = "json")]
+    once: bool,
+    /// Wait so long, in seconds, for devices that have not answered yet.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    wait: u64,
+    /// Width of the text in columns.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(20..=500))]
+    width: u16,
+    /// Height of the text in lines.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(5..=500))]
+    height: u16,
+}
+
+/// What monitoring plugins return when they cannot tell.
+const UNKNOWN: u8 = 3;
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    look(args).map_or_else(
+        |error| {
+            super::complain(&error);
+            ExitCode::from(UNKNOWN)
+        },
+        ExitCode::from,
+    )
+}
+
+fn look(args: &Args) -> anyhow::Result<u8> {
+    let site = files::load_site(&args.site)?;
+    runtime()?.block_on(async {
+        let gateway = Gateway::start(&site, ClockPolicy::Trusted)?;
+        let snapshot = full_cycle(&gateway, Duration::from_secs(args.wait)).await?;
+        gateway.stop().await?;
+        let document = Document::of(&snapshot);
+        if args.json {
+            super::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        } else {
+            super::print(&tui::once(&snapshot, args.width, args.height))?;
+        }
+        Ok(document.worst)
+    })
+}
+
+/// The first picture in which every point has been tried, or the picture at the end of the patience.
+async fn full_cycle(gateway: &Gateway, patience: Duration) -> anyhow::Result<Snapshot> {
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + patience;
+    loop {
+        sleep(LOOK_EVERY).await;
+        let snapshot = gateway.port.snapshot().await.context("the gateway stopped")?;
+        if Instant::now() >= deadline || all_tried(&snapshot) {
+            return Ok(snapshot);
+        }
+    }
+}
+
+fn all_tried(snapshot: &Snapshot) -> bool {
+    let device_points = snapshot.plant.points().iter().zip(&snapshot.readings);
+    device_points
+        .filter(|(point, _)| point.origin != Origin::Computed)
+        .all(|(_, reading)| reading.value != Err(NoData::NeverSeen))
+}
