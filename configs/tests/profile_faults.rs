@@ -179,11 +179,11 @@ fn numbers_beyond_every_register_and_deep_nesting_are_faults() {
     }
 }
 
-/// The smallest profile with an inline table, flags and a repeat.
+/// The smallest profile with inline tables, a table of flags and a repeat.
 const SMALL: &str = "title = \"t\"\nsource = \"s\"\nprotocol = \"modbus\"\n\
     [[point]]\nquantity = \"pump_{n}.state\"\naddress = 1\ntype = \"u16\"\nstates = { 0 = \"Off\", 1 = \"On\" }\n\
     repeat = { n = [1, 2], stride = 1 }\n\
-    [[flags]]\naddress = 9\nbits = { 0 = \"leak.internal\" }\n";
+    [[flags]]\naddress = 9\n[flags.bits]\n0 = \"leak.internal\"\n1 = \"leak.external\"\n";
 
 #[test]
 fn one_wrong_character_anywhere_gives_faults_inside_the_text() {
