@@ -265,7 +265,7 @@ impl<'a> Poller<'a> {
         }
         let pieces = block.request.parts(&self.plan.items, self.plan.limits)?;
         tally.splits += 1;
-        tracing::warn!(
+        tracing::info!(
             device = %self.plan.address, table = ?block.request.table, address = block.request.address,
             count = block.request.count, code, "block refused, reading it in {} parts", pieces.len()
         );
