@@ -376,3 +376,38 @@ fn planned(plan: &DevicePlan, due: Instant) -> Vec<Block> {
         |request: &Request| Block { request: request.clone(), due, silence: None, missed: None };
     plan.plan.requests.iter().map(block).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rules::plant::{AssetId, PointId};
+
+    use super::*;
+    use crate::plan::{Limits, Plan};
+
+    #[test]
+    fn a_silent_device_yields_to_those_that_answer_for_one_interval_and_not_for_ever() {
+        let poll_every = Duration::from_secs(1);
+        let plan = DevicePlan {
+            asset: AssetId(0),
+            address: String::new(),
+            unit: 1,
+            poll_every,
+            timeout: poll_every,
+            reply_time: PointId(0),
+            limits: Limits { max_registers: 125, max_bits: 2000 },
+            plan: Plan::default(),
+            items: Vec::new(),
+            points: Vec::new(),
+        };
+        let (mut live, mut silent) = (Poller::new(&plan), Poller::new(&plan));
+        let silence = Silence::after(None, NoData::Timeout, poll_every, poll_every);
+        let probe_at = silence.probe_at;
+        silent.silence = Some(silence);
+
+        live.due = probe_at + poll_every / 2;
+        assert!(live.ready(live.due) && silent.ready(live.due));
+        assert!(live.rank() < silent.rank(), "the silent one was ready before");
+        live.due = probe_at + poll_every * 2;
+        assert!(silent.rank() < live.rank(), "the silent one has waited for two intervals");
+    }
+}
