@@ -115,6 +115,14 @@ pub struct FacilitySide {
     pub heat_kw: f64,
 }
 
+/// What the facility offers to a CDU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FacilityWater {
+    pub supply_c: f64,
+    /// False while the facility's pumps stand still.
+    pub flows: bool,
+}
+
 /// What went in and out since the start, in kWh. `rack + pump − facility` is what the loop stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LoopEnergies {
@@ -181,15 +189,15 @@ impl CoolantLoop {
         built
     }
 
-    /// Lets `seconds` (at most a quarter) pass with the given heat from each rack and facility water at `facility_c`.
-    pub fn step(&mut self, seconds: f64, rack_heat_kw: &[f64], facility_c: f64) {
+    /// Lets `seconds` (at most a quarter) pass with the given heat from each rack and facility water.
+    pub fn step(&mut self, seconds: f64, rack_heat_kw: &[f64], water: FacilityWater) {
         self.turn_pumps(seconds);
         self.point = operating_point(&self.curve, &self.speeds(), self.resistance());
         let header_kpa = self.header_kpa();
         self.speed.step((HEADER_KPA - header_kpa) / HEADER_KPA, seconds);
         self.valve.step(self.supply_c - self.design.supply_setpoint_c, seconds);
         let pump_heat_kw = hydraulic_kw(self.point.flow_lpm, self.point.rise_kpa);
-        self.move_heat(seconds, rack_heat_kw, pump_heat_kw, facility_c);
+        self.move_heat(seconds, rack_heat_kw, pump_heat_kw, water);
         self.reservoir_litres = (self.reservoir_litres - self.leak_lph * seconds / 3600.0).max(0.0);
         let hours = seconds / 3600.0;
         self.totals.rack_heat_kwh += rack_heat_kw.iter().sum::<f64>() * hours;
@@ -304,13 +312,13 @@ impl CoolantLoop {
         seconds: f64,
         rack_heat_kw: &[f64],
         pump_heat_kw: f64,
-        facility_c: f64,
+        water: FacilityWater,
     ) {
         let mean_c = f64::midpoint(self.supply_c, self.return_c);
         self.volumetric_kj = volumetric_heat_kj(self.design.coolant, mean_c);
         let rate = capacity_rate_kw_per_k(self.point.flow_lpm, self.volumetric_kj);
         let conductance: f64 = self.branches.iter().map(|branch| branch.conductance).sum();
-        self.exchange(rate, facility_c);
+        self.exchange(rate, water);
 
         let (rack_kj, pipe_kj) = (self.rack_kj_per_k(), self.pipe_kj_per_k());
         let (supply_c, return_c) = (self.supply_c, self.return_c);
@@ -333,9 +341,10 @@ impl CoolantLoop {
     }
 
     /// Heat through the exchanger at the valve's present flow.
-    fn exchange(&mut self, rate: f64, facility_c: f64) {
+    fn exchange(&mut self, rate: f64, water: FacilityWater) {
+        let facility_c = water.supply_c;
         let full_lpm = 1.6 * FACILITY_FLOW_SHARE * self.design_flow_lpm;
-        let flow_lpm = full_lpm * self.valve.output;
+        let flow_lpm = if water.flows { full_lpm * self.valve.output } else { 0.0 };
         let volumetric_kj = volumetric_heat_kj(self.design.facility_coolant, facility_c);
         let cold_rate = capacity_rate_kw_per_k(flow_lpm, volumetric_kj);
         let conductance = self.conductance(flow_lpm);
@@ -365,7 +374,7 @@ impl CoolantLoop {
         let (mut low, mut high) = (self.valve.least, self.valve.most);
         for _ in 0..40 {
             self.valve.output = f64::midpoint(low, high);
-            self.exchange(rate, self.facility.supply_c);
+            self.exchange(rate, FacilityWater { supply_c: self.facility.supply_c, flows: true });
             if self.facility.heat_kw < total_kw {
                 low = self.valve.output;
             } else {
@@ -407,7 +416,7 @@ mod tests {
     fn run(hall: &mut CoolantLoop, seconds: f64, heat_kw: &[f64]) {
         let mut left_s = seconds;
         while left_s > 0.0 {
-            hall.step(0.1, heat_kw, 26.0);
+            hall.step(0.1, heat_kw, FacilityWater { supply_c: 26.0, flows: true });
             left_s -= 0.1;
         }
     }
@@ -477,14 +486,14 @@ mod tests {
         #[test]
         fn heat_in_and_out_of_a_loop_balances_with_what_it_stores(
             heat in proptest::collection::vec(0.0_f64..130.0, 12), trip_first in any::<bool>(),
-            trip_second in any::<bool>(), facility_c in 20.0_f64..34.0,
+            trip_second in any::<bool>(), flows in any::<bool>(), facility_c in 20.0_f64..34.0,
         ) {
             let mut coolant_loop = CoolantLoop::settled(design(), &heat);
             coolant_loop.pumps[0].tripped = trip_first;
             coolant_loop.pumps[1].tripped = trip_second;
             let before_kwh = coolant_loop.stored_kwh();
             for _ in 0..600 {
-                coolant_loop.step(0.1, &heat, facility_c);
+                coolant_loop.step(0.1, &heat, FacilityWater { supply_c: facility_c, flows });
                 prop_assert!(coolant_loop.point.flow_lpm >= 0.0);
                 prop_assert!(coolant_loop.branches.iter().all(|branch| branch.flow_lpm >= 0.0));
             }

@@ -88,6 +88,28 @@ pub struct Balance {
     pub charging_kw: f64,
 }
 
+/// The same over the time since the start: the plant's own integrals.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Energies {
+    pub supplied_kwh: f64,
+    pub it_kwh: f64,
+    pub losses_kwh: f64,
+    pub cooling_kwh: f64,
+    pub other_kwh: f64,
+    pub charging_kwh: f64,
+}
+
+impl Energies {
+    fn add(&mut self, balance: &Balance, hours: f64) {
+        self.supplied_kwh += balance.supplied_kw * hours;
+        self.it_kwh += balance.it_kw * hours;
+        self.losses_kwh += balance.losses_kw * hours;
+        self.cooling_kwh += balance.cooling_kw * hours;
+        self.other_kwh += balance.other_kw * hours;
+        self.charging_kwh += balance.charging_kw * hours;
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Network {
     pub nodes: Vec<Node>,
@@ -97,6 +119,7 @@ pub struct Network {
     cooling_leaves: f64,
     other_leaves: f64,
     pub balance: Balance,
+    pub totals: Energies,
 }
 
 impl Network {
@@ -121,8 +144,15 @@ impl Network {
         for node in nodes.iter_mut().filter(|node| node.kind == AssetKind::Ups) {
             node.battery = Some(Battery::sized_for(design_kw(plant, node.asset)));
         }
-        let balance = Balance::default();
-        Some(Self { nodes, by_asset, order, cooling_leaves, other_leaves, balance })
+        Some(Self {
+            nodes,
+            by_asset,
+            order,
+            cooling_leaves,
+            other_leaves,
+            balance: Balance::default(),
+            totals: Energies::default(),
+        })
     }
 
     pub fn node(&self, asset: AssetId) -> Option<&Node> {
@@ -136,6 +166,12 @@ impl Network {
     /// True while something live feeds the asset, and for what nobody is said to feed.
     pub fn is_live(&self, asset: AssetId) -> bool {
         self.node(asset).is_none_or(|node| node.live)
+    }
+
+    /// True while the cooling has power: somewhere, or where the site does not say how it is fed.
+    pub fn cooling_is_live(&self) -> bool {
+        let mut fed = self.nodes.iter().filter(|node| node.draw == Draw::Cooling).peekable();
+        fed.peek().is_none() || fed.any(|node| node.live)
     }
 
     /// Works out who is live: after a scenario changed something, before power is drawn.
@@ -169,6 +205,7 @@ impl Network {
             node.register.add(node.input_kw, seconds);
             node.delivered.add(node.output_kw, seconds);
         }
+        self.totals.add(&balance, seconds / 3600.0);
         self.balance = balance;
     }
 

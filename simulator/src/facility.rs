@@ -40,6 +40,15 @@ pub struct Facility {
     pub pump_kw: f64,
 }
 
+/// What the facility is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Served {
+    pub heat_kw: f64,
+    pub flow_lpm: f64,
+    /// Without power nothing is pumped and nothing rejected.
+    pub powered: bool,
+}
+
 impl Facility {
     pub fn settled(design_heat_kw: f64, setpoint_c: f64) -> Self {
         Self {
@@ -56,9 +65,10 @@ impl Facility {
         }
     }
 
-    /// Takes `heat_kw` at `flow_lpm` from the CDUs and rejects it to outdoor air of `outdoor_c`: with fans as far as
-    /// they go, with the chiller beyond.
-    pub fn step(&mut self, seconds: f64, heat_kw: f64, flow_lpm: f64, outdoor_c: f64) {
+    /// Takes heat from the CDUs and rejects it to outdoor air of `outdoor_c`: with fans as far as they go, with the
+    /// chiller beyond.
+    pub fn step(&mut self, seconds: f64, served: &Served, outdoor_c: f64) {
+        let Served { heat_kw, flow_lpm, powered } = *served;
         let rate =
             capacity_rate_kw_per_k(flow_lpm, volumetric_heat_kj(Coolant::WATER, self.supply_c));
         self.flow_lpm = flow_lpm;
@@ -71,6 +81,7 @@ impl Facility {
             (total_kw + MAINS_KJ_PER_K * (self.supply_c - self.setpoint_c) / 120.0).max(0.0);
         let full_fan_kw =
             (self.design_heat_kw * (self.return_c - outdoor_c) / DRY_COOLER_DESIGN_K).max(0.0);
+        let wanted_kw = if powered { wanted_kw } else { 0.0 };
         let by_fans_kw = wanted_kw.min(full_fan_kw);
         let by_chiller_kw = (wanted_kw - by_fans_kw).min(self.design_heat_kw);
         self.fan_speed = if full_fan_kw > 0.0 { by_fans_kw / full_fan_kw } else { 0.0 };
@@ -115,8 +126,9 @@ impl Room {
         }
     }
 
-    pub fn step(&mut self, seconds: f64, heat_kw: f64) {
-        self.removed_kw = self.cooling.step(self.temperature_c - self.setpoint_c, seconds);
+    pub fn step(&mut self, seconds: f64, heat_kw: f64, powered: bool) {
+        let wanted_kw = self.cooling.step(self.temperature_c - self.setpoint_c, seconds);
+        self.removed_kw = if powered { wanted_kw } else { 0.0 };
         self.temperature_c += (heat_kw - self.removed_kw) * seconds / ROOM_KJ_PER_K;
     }
 
@@ -137,16 +149,20 @@ impl Room {
 mod tests {
     use super::*;
 
+    fn served(heat_kw: f64) -> Served {
+        Served { heat_kw, flow_lpm: 6000.0, powered: true }
+    }
+
     #[test]
     fn cool_air_needs_fans_only_and_hot_air_a_chiller() {
         let mut mains = Facility::settled(4000.0, 26.0);
         for _ in 0..6000 {
-            mains.step(0.1, 3500.0, 6000.0, 15.0);
+            mains.step(0.1, &served(3500.0), 15.0);
         }
         assert!((mains.supply_c - 26.0).abs() < 0.2);
         assert!(mains.chiller_kw.abs() < 1e-9 && mains.fan_kw > 0.0);
         for _ in 0..6000 {
-            mains.step(0.1, 3500.0, 6000.0, 34.0);
+            mains.step(0.1, &served(3500.0), 34.0);
         }
         assert!((mains.supply_c - 26.0).abs() < 0.2, "{}", mains.supply_c);
         assert!(mains.chiller_kw > 100.0);
@@ -158,7 +174,7 @@ mod tests {
         let before_kwh = mains.stored_kwh();
         let mut net_kwh = 0.0;
         for step in 0..3000 {
-            mains.step(0.1, 1000.0 + f64::from(step), 6000.0, 30.0);
+            mains.step(0.1, &served(1000.0 + f64::from(step)), 30.0);
             net_kwh += (1000.0 + f64::from(step) + mains.pump_heat_kw() - mains.rejected_kw) * 0.1
                 / 3600.0;
         }
@@ -169,7 +185,7 @@ mod tests {
     fn the_room_returns_to_its_set_point() {
         let mut room = Room::settled(25.0, 12.0, 300.0);
         for _ in 0..36_000 {
-            room.step(0.1, 420.0);
+            room.step(0.1, 420.0, true);
         }
         assert!((room.temperature_c - 25.0).abs() < 0.2, "{}", room.temperature_c);
         assert!((room.removed_kw - 420.0).abs() < 5.0);

@@ -11,9 +11,9 @@ use rules::plant::{
 use thiserror::Error;
 
 use crate::{
-    coolant_loop::{CoolantLoop, FacilitySide, LoopDesign},
-    electrical::{Demand, Network},
-    facility::{Facility, Room},
+    coolant_loop::{CoolantLoop, FacilitySide, FacilityWater, LoopDesign},
+    electrical::{Demand, Energies, Network},
+    facility::{Facility, Room, Served},
     heat::is_known,
     load::Load,
     register::EnergyRegister,
@@ -279,6 +279,7 @@ impl Hall {
                 settled.register = tap.register;
             }
         }
+        self.network.totals = Energies::default();
         for circuit in &mut self.circuits {
             if let Body::SinglePhase(single) = &mut circuit.body {
                 single.totals = crate::coolant_loop::LoopEnergies::default();
@@ -305,7 +306,9 @@ impl Hall {
     }
 
     fn move_heat(&mut self) {
-        let facility_c = self.facility.supply_c;
+        // The pumps of the CDUs are taken to hang on a UPS; everything outside them stops without its feeds.
+        let powered = self.network.cooling_is_live();
+        let water = FacilityWater { supply_c: self.facility.supply_c, flows: powered };
         let (mut heat_kw, mut flow_lpm) = (0.0, 0.0);
         for circuit in &mut self.circuits {
             let rack_heat_kw: Vec<f64> = circuit
@@ -314,18 +317,19 @@ impl Hall {
                 .map(|rack| self.racks[*rack].power_kw * self.racks[*rack].capture)
                 .collect();
             match &mut circuit.body {
-                Body::SinglePhase(single) => single.step(STEP_S, &rack_heat_kw, facility_c),
+                Body::SinglePhase(single) => single.step(STEP_S, &rack_heat_kw, water),
                 Body::TwoPhase(tank) => {
-                    tank.step(STEP_S, rack_heat_kw.iter().sum(), facility_c);
+                    tank.step(STEP_S, rack_heat_kw.iter().sum(), water);
                 }
             }
             heat_kw += circuit.body.facility().heat_kw;
             flow_lpm += circuit.body.facility().flow_lpm;
         }
         let outdoor_c = self.outdoor_c();
-        self.facility.step(STEP_S, heat_kw, flow_lpm, outdoor_c);
+        let served = Served { heat_kw, flow_lpm, powered };
+        self.facility.step(STEP_S, &served, outdoor_c);
         let air_kw = self.racks.iter().map(|rack| rack.power_kw * (1.0 - rack.capture)).sum();
-        self.room.step(STEP_S, air_kw);
+        self.room.step(STEP_S, air_kw, powered);
     }
 
     fn demand(&self) -> Demand {

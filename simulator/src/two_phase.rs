@@ -4,7 +4,7 @@
 use rules::coolant::Coolant;
 
 use crate::{
-    coolant_loop::FacilitySide,
+    coolant_loop::{FacilitySide, FacilityWater},
     heat::{Controller, capacity_rate_kw_per_k, volumetric_heat_kj},
 };
 
@@ -46,9 +46,11 @@ impl TwoPhaseTank {
         }
     }
 
-    pub fn step(&mut self, seconds: f64, heat_kw: f64, facility_c: f64) {
+    pub fn step(&mut self, seconds: f64, heat_kw: f64, water: FacilityWater) {
+        let facility_c = water.supply_c;
         let position = self.valve.step(self.boiling_c - BOILING_C, seconds);
-        let flow_lpm = 1.5 * self.design_flow_lpm * position;
+        let opening = if water.flows { position } else { 0.0 };
+        let flow_lpm = 1.5 * self.design_flow_lpm * opening;
         let rate = capacity_rate_kw_per_k(flow_lpm, volumetric_heat_kj(self.coolant, facility_c));
         // One side boils, so its capacity is unbounded: ε = 1 − e^−NTU.
         let effectiveness = if rate > 0.0 { 1.0 - (-self.conductance / rate).exp() } else { 0.0 };
@@ -89,7 +91,7 @@ mod tests {
         let (mut in_kwh, mut out_kwh) = (0.0, 0.0);
         for step in 0..18_000 {
             let heat_kw = if step < 6000 { 500.0 } else { 850.0 };
-            tank.step(0.1, heat_kw, 26.0);
+            tank.step(0.1, heat_kw, FacilityWater { supply_c: 26.0, flows: true });
             in_kwh += heat_kw * 0.1 / 3600.0;
             out_kwh += tank.facility.heat_kw * 0.1 / 3600.0;
         }

@@ -127,6 +127,31 @@ fn a_ups_carries_a_lost_utility_until_its_battery_is_empty() {
 }
 
 #[test]
+fn without_both_feeds_the_ups_carries_the_racks_and_nothing_carries_the_heat_away() {
+    let plant = plant();
+    let mut hall = Hall::new(&plant, &scenario(6)).unwrap();
+    let supply_c = |hall: &Hall| match &hall.circuits[0].body {
+        Body::SinglePhase(single) => single.supply_c,
+        Body::TwoPhase(_) => f64::NAN,
+    };
+    hall.advance(10.0);
+    let before_c = supply_c(&hall);
+    for utility in ["utility-a", "utility-b"] {
+        hall.network.node_mut(id(&plant, utility)).unwrap().lost = true;
+    }
+    hall.advance(30.0);
+    assert!(hall.network.balance.it_kw > 500.0);
+    assert!(hall.network.balance.supplied_kw.abs() < 1e-9);
+    assert!(hall.circuits[0].body.facility().flow_lpm.abs() < 1e-9);
+    assert!(supply_c(&hall) > before_c + 3.0, "{}", supply_c(&hall));
+    for utility in ["utility-a", "utility-b"] {
+        hall.network.node_mut(id(&plant, utility)).unwrap().lost = false;
+    }
+    hall.advance(900.0);
+    assert!((supply_c(&hall) - before_c).abs() < 1.0, "{}", supply_c(&hall));
+}
+
+#[test]
 fn racks_without_any_flow_throttle_before_they_boil() {
     let plant = plant();
     let mut hall = Hall::new(&plant, &scenario(5)).unwrap();
@@ -170,5 +195,13 @@ proptest! {
         let metered_kwh: f64 =
             utilities.iter().map(|asset| hall.register(*asset).unwrap().energy_kwh()).sum();
         prop_assert!((metered_kwh - supplied_kwh).abs() < 1e-9);
+        let totals = hall.network.totals;
+        prop_assert!((totals.supplied_kwh - supplied_kwh).abs() < 1e-9);
+        let rack_kwh: f64 = hall
+            .racks
+            .iter()
+            .map(|rack| hall.register(rack.asset).unwrap().energy_kwh())
+            .sum();
+        prop_assert!((totals.it_kwh - rack_kwh).abs() < 1e-9);
     }
 }
