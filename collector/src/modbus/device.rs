@@ -60,6 +60,8 @@ struct Block {
 /// What one poll has brought so far.
 #[derive(Default)]
 struct Tally {
+    /// Something was due, and not at rest.
+    asked: bool,
     /// The slowest answer of the device, be it a refusal.
     reply_time: Option<Duration>,
     delivered: u64,
@@ -152,11 +154,11 @@ impl<'a> Poller<'a> {
         let mut work = VecDeque::from(mem::take(&mut self.blocks));
         while let Some(mut block) = work.pop_front() {
             let probing = self.silence.is_some();
-            if block.due > now && !probing {
+            let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
+            if block.due > now && (missing.is_some() || !probing) {
                 self.blocks.push(block);
                 continue;
             }
-            let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
             let answer = if let Some(reason) = missing {
                 tally.trouble.get_or_insert_with(|| (reason, reason.to_string()));
                 Err(reason)
@@ -204,6 +206,7 @@ impl<'a> Poller<'a> {
         };
         let read =
             Read { unit: self.plan.unit, table, address: request.address, count: request.count };
+        tally.asked = true;
         match socket.read(read, self.plan.timeout).await {
             Ok(reply) => {
                 tally.delivered += 1;
@@ -315,12 +318,12 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// `None` when nothing was due: then nothing is known that was not known before.
+    /// `None` when nothing was asked: then nothing is known that was not known before.
     fn reply_time(&self, tally: &Tally, outlet: &Outlet) -> Option<Sample> {
         let value = match (tally.milliseconds(), &tally.trouble) {
             (Some(milliseconds), _) => Ok(Value::Number(milliseconds)),
-            (None, Some((reason, _))) => Err(*reason),
-            (None, None) => return None,
+            (None, Some((reason, _))) if tally.asked => Err(*reason),
+            (None, _) => return None,
         };
         let at = outlet.clock.now();
         Some(Sample { point: self.plan.reply_time, at, source_time: None, value })
@@ -333,7 +336,7 @@ impl<'a> Poller<'a> {
         outlet: &Outlet,
     ) -> Result<(), NobodyReceives> {
         let milliseconds = tally.milliseconds();
-        if milliseconds.is_none() && tally.trouble.is_none() {
+        if !tally.asked {
             return Ok(());
         }
         let up = milliseconds.is_some();

@@ -261,6 +261,20 @@ async fn a_slow_point_that_failed_does_not_wait_for_its_next_turn() {
     hall.until("value", |hall| hall.is("cdu.slow", 2000.0)).await;
 }
 
+#[tokio::test]
+async fn a_device_is_not_called_down_for_a_point_that_it_does_not_have() {
+    let lacks_one =
+        |asked: Asked| if asked.touches(3) { Answer::Exception(2) } else { addresses(asked) };
+    let device = Device::start(lacks_one).await;
+    let slow = ModbusPoint { poll_every: Some(PATIENCE * 100), ..holding("slow", 2000) };
+    let mut hall = Hall::of(vec![polled("cdu", &device, 1, vec![slow, holding("missing", 3)])]);
+    // Between its probes, the missing point is all that is due.
+    let missing = hall.samples("cdu.missing", 5).await;
+    assert!(missing.iter().all(|sample| sample.value == Err(NoData::Refused(2))), "{missing:?}");
+    assert!(matches!(hall.value("cdu.comms.reply_time"), Some(Ok(_))));
+    assert!(hall.link("cdu").is_some_and(|link| link.up));
+}
+
 /// Every second register is missing: no two points can be read together.
 #[tokio::test]
 async fn many_holes_are_found_in_a_few_polls() {
