@@ -1,6 +1,6 @@
 //! Where things are: the points of every CDU and rack, found once per plant so that a frame looks up nothing by name.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use rules::plant::{
     AssetId, AssetKind, Detail, EdgeKind, Plant, PointId, PointKind, Rack, Technology,
@@ -147,14 +147,21 @@ impl Index {
         self.points_of.get(asset.index()).map_or(&[], Vec::as_slice)
     }
 
-    /// Which of [`Self::cdus`] this asset is.
+    /// Which of [`Self::cdus`] shows this asset: the CDU itself, or the one that cools this loop.
     pub fn cdu(&self, asset: AssetId) -> Option<usize> {
         self.cdu_of.get(asset.index()).copied().flatten()
     }
 
-    /// Which of [`Self::racks`] this asset is.
+    /// Which of [`Self::racks`] shows this asset: the rack itself, or the only one that this meter feeds.
     pub fn rack(&self, asset: AssetId) -> Option<usize> {
         self.rack_of.get(asset.index()).copied().flatten()
+    }
+
+    /// The CDU or rack on whose screen this asset is found; the asset itself where there is none.
+    pub fn shown_at(&self, asset: AssetId) -> AssetId {
+        let cdu = self.cdu(asset).and_then(|at| self.cdus.get(at)).map(|cdu| cdu.asset);
+        let rack = self.rack(asset).and_then(|at| self.racks.get(at)).map(|rack| rack.asset);
+        cdu.or(rack).unwrap_or(asset)
     }
 
     fn sort_points(&mut self, plant: &Plant) {
@@ -162,7 +169,7 @@ impl Index {
             if let Some(points) = self.points_of.get_mut(point.asset.index()) {
                 points.push(PointId(number));
             }
-            let leak = point.quantity.split('.').any(|word| word.starts_with("leak"));
+            let leak = point.quantity.starts_with("leak") && point.quantity.ends_with("state");
             if leak && point.kind == PointKind::State {
                 self.leaks.push(PointId(number));
             }
@@ -208,12 +215,7 @@ impl Index {
                 *slot = Some(at);
             }
         }
-        for edge in plant.edges().iter().filter(|edge| edge.kind == EdgeKind::Feeds) {
-            if let Some(rack) = self.rack(edge.to) {
-                let power = plant.find_point(edge.from, "active_power");
-                self.racks[rack].feeders.push((edge.from, power));
-            }
-        }
+        self.connect_feeders(plant);
         for at in 0..self.cdus.len() {
             let cdu = self.cdus[at].asset;
             if let Some(slot) = self.cdu_of.get_mut(cdu.index()) {
@@ -221,6 +223,9 @@ impl Index {
             }
             let loops: Vec<AssetId> = plant.targets(cdu, EdgeKind::Cools).collect();
             for circuit in loops {
+                if let Some(slot) = self.cdu_of.get_mut(circuit.index()) {
+                    slot.get_or_insert(at);
+                }
                 let Some(asset) = plant.assets().get(circuit.index()) else { continue };
                 let Detail::Loop(detail) = &asset.detail else { continue };
                 self.cdus[at].technology = detail.technology;
@@ -233,6 +238,24 @@ impl Index {
             }
             self.cdus[at].racks.sort_unstable();
             self.cdus[at].racks.dedup();
+        }
+    }
+}
+
+impl Index {
+    fn connect_feeders(&mut self, plant: &Plant) {
+        let mut fed: HashMap<AssetId, Vec<usize>> = HashMap::new();
+        for edge in plant.edges().iter().filter(|edge| edge.kind == EdgeKind::Feeds) {
+            if let Some(rack) = self.rack(edge.to) {
+                let power = plant.find_point(edge.from, "active_power");
+                self.racks[rack].feeders.push((edge.from, power));
+                fed.entry(edge.from).or_default().push(rack);
+            }
+        }
+        for (feeder, racks) in fed {
+            if let ([rack], Some(slot)) = (racks.as_slice(), self.rack_of.get_mut(feeder.index())) {
+                slot.get_or_insert(*rack);
+            }
         }
     }
 }

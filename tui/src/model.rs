@@ -51,6 +51,7 @@ pub struct Model {
     pub events: VecDeque<Event>,
     pub health: Health,
     pub trends: Trends,
+    pub leaks: Leaks,
     readings: Vec<Reading>,
     counts: Counts,
     standings: HashMap<AssetId, Standing>,
@@ -77,6 +78,24 @@ pub struct Standing {
     /// Neither shelved, suppressed nor out of service, by priority.
     pub active: [u32; 4],
     pub suppressed: u32,
+}
+
+/// All leak detectors by what they say. Nothing counts as dry that did not say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaks {
+    /// Those with an alarm first, then the many.
+    pub said: Vec<LeakState>,
+    pub unknown: u32,
+}
+
+/// How many leak detectors are in one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeakState {
+    /// The state's name.
+    pub words: String,
+    pub count: u32,
+    /// The most urgent alarm that is active on one of them.
+    pub mark: Option<Priority>,
 }
 
 /// What the sparklines remember.
@@ -153,6 +172,7 @@ impl Model {
             events: VecDeque::new(),
             health: snapshot.health,
             trends: Trends::default(),
+            leaks: Leaks::default(),
             readings: vec![Reading::NEVER_SEEN; snapshot.plant.points().len()],
             plant: snapshot.plant,
             counts: Counts::default(),
@@ -169,6 +189,7 @@ impl Model {
         model.alarms.retain(|alarm| alarm.letter != Letter::A);
         model.sort_alarms();
         model.remember();
+        model.leaks = model.count_leaks();
         model
     }
 
@@ -207,25 +228,10 @@ impl Model {
                 Change::Ledger(_) => {}
             }
         }
+        let news = self.take_alarms(alarms);
         self.remember();
-        if alarms.is_empty() {
-            return Applied::Figures;
-        }
-        let mut news = false;
-        self.alarms.retain_mut(|known| {
-            let Some(alarm) = alarms.remove(&known.name) else { return true };
-            news |= state_of(known) != state_of(&alarm);
-            *known = alarm;
-            known.letter != Letter::A
-        });
-        alarms.retain(|_, alarm| alarm.letter != Letter::A);
-        news |= !alarms.is_empty();
-        self.alarms.extend(alarms.into_values());
-        if !news {
-            return Applied::Figures;
-        }
-        self.sort_alarms();
-        Applied::Alarms
+        self.leaks = self.count_leaks();
+        if news { Applied::Alarms } else { Applied::Figures }
     }
 
     pub fn figure(&self, point: Option<PointId>) -> Figure<'_> {
@@ -288,6 +294,49 @@ impl Model {
         }
     }
 
+    /// True when an operator has to see it at once.
+    fn take_alarms(&mut self, mut alarms: BTreeMap<Arc<str>, AlarmView>) -> bool {
+        let mut news = false;
+        self.alarms.retain_mut(|known| {
+            let Some(alarm) = alarms.remove(&known.name) else { return true };
+            news |= state_of(known) != state_of(&alarm);
+            *known = alarm;
+            known.letter != Letter::A
+        });
+        alarms.retain(|_, alarm| alarm.letter != Letter::A);
+        news |= !alarms.is_empty();
+        self.alarms.extend(alarms.into_values());
+        if news {
+            self.sort_alarms();
+        }
+        news
+    }
+
+    fn count_leaks(&self) -> Leaks {
+        let mut leaks = Leaks::default();
+        for point in &self.index.leaks {
+            let figure = self.figure(Some(*point));
+            let Shown::Words(words) = figure.shown else {
+                leaks.unknown += 1;
+                continue;
+            };
+            match leaks.said.iter_mut().find(|known| known.words == words) {
+                Some(known) => {
+                    known.count += 1;
+                    // The most urgent is the smallest.
+                    known.mark = [known.mark, figure.mark].into_iter().flatten().min();
+                }
+                None => leaks.said.push(LeakState {
+                    words: words.into_owned(),
+                    count: 1,
+                    mark: figure.mark,
+                }),
+            }
+        }
+        leaks.said.sort_by_key(|state| (state.mark.is_none(), Reverse(state.count)));
+        leaks
+    }
+
     fn set_link(&mut self, link: LinkView) {
         match self.links.iter_mut().find(|known| known.device == link.device) {
             Some(known) => *known = link,
@@ -314,13 +363,16 @@ impl Model {
         self.marks.clear();
         for alarm in &self.alarms {
             let Some(asset) = alarm.asset else { continue };
-            note_standing(&mut self.standings, asset, alarm);
+            let shown_at = self.index.shown_at(asset);
+            note_standing(&mut self.standings, shown_at, alarm);
             if !matches!(alarm.letter, Letter::B | Letter::C | Letter::Bl | Letter::Cl) {
                 continue;
             }
-            for point in self.index.points_of(asset) {
-                let quantity = &self.plant.point(*point).quantity;
-                if mentions(&alarm.expression, quantity) {
+            let own = self.index.points_of(asset);
+            let elsewhere = if shown_at == asset { &[] } else { self.index.points_of(shown_at) };
+            for point in own.iter().chain(elsewhere) {
+                let Some(reading) = self.readings.get(point.index()) else { continue };
+                if blames(&alarm.expression, self.plant.point(*point), reading) {
                     // Alarms come most urgent first, so the first mark on a value stays.
                     self.marks.entry(*point).or_insert(alarm.priority);
                 }
@@ -418,12 +470,29 @@ fn note_standing(standings: &mut HashMap<AssetId, Standing>, asset: AssetId, ala
     }
 }
 
-/// Whether an expression speaks of a quantity as a whole path: `tcs.flow` is not in `cdu.tcs.flow_limit`.
-fn mentions(expression: &str, quantity: &str) -> bool {
+/// Whether a condition holds because of this point: what stands left of the comparison, in each part of an `or`. What
+/// follows an `and` only says when the comparison counts. A state is blamed when it is the one that is named.
+fn blames(expression: &str, point: &PointSpec, reading: &Reading) -> bool {
+    expression.split(" or ").any(|part| {
+        let end = part.find(['<', '>', '=', '!']).unwrap_or(part.len());
+        let (subject, rest) = part.split_at(end);
+        let named = rest.strip_prefix("== '").and_then(|rest| rest.split('\'').next());
+        let is_named = match (named, &reading.value) {
+            (Some(named), Ok(Value::State(code))) => {
+                point.states.iter().any(|label| label.code == *code && label.text == named)
+            }
+            _ => true,
+        };
+        is_named && mentions(subject, &point.quantity)
+    })
+}
+
+/// Whether a text speaks of a quantity as a whole path: `tcs.flow` is not in `cdu.tcs.flow_limit`.
+fn mentions(text: &str, quantity: &str) -> bool {
     let part_of_path = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    expression.match_indices(quantity).any(|(at, found)| {
-        let before = expression[..at].chars().next_back();
-        let after = expression[at + found.len()..].chars().next();
+    text.match_indices(quantity).any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + found.len()..].chars().next();
         before == Some('.') && !after.is_some_and(|c| part_of_path(c) || c == '.')
     })
 }

@@ -580,7 +580,7 @@ impl State {
         let alarm_passes = |alarm: &AlarmView| {
             (!self.abnormal_only || is_unacknowledged(alarm.letter))
                 && !(top_only && is_set_aside(alarm.letter))
-                && (alarm.asset.is_some_and(passes)
+                && (alarm.asset.is_some_and(|asset| passes(asset) || passes(index.shown_at(asset)))
                     || alarm.title.to_lowercase().contains(&needle)
                     || alarm.name.to_lowercase().contains(&needle))
         };

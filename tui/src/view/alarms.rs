@@ -55,7 +55,7 @@ pub(super) fn on_asset<'a>(scene: &'a Scene<'a>, asset: AssetId) -> Section<'a> 
         .model
         .alarms
         .iter()
-        .filter(|alarm| alarm.asset == Some(asset))
+        .filter(|alarm| alarm.asset.map(|source| scene.model.index.shown_at(source)) == Some(asset))
         .take(ON_ASSET)
         .map(|alarm| brief(scene, alarm))
         .collect();
@@ -108,12 +108,12 @@ fn selected_line(scene: &Scene<'_>) -> Option<usize> {
 fn brief(scene: &Scene<'_>, alarm: &AlarmView) -> Line<'static> {
     let row = shape(scene, alarm);
     let source = if scene.is_wide() { 14 } else { 10 };
-    let title = scene.width.saturating_sub(40) / 2;
+    let title = scene.width.saturating_sub(34) * 3 / 5;
     let since = alarm.active_since.map_or_else(|| "-".to_owned(), |since| scene.moment(since));
     row.left(&since, 9, Style::new())
         .left(&source_of(scene, alarm), source, Style::new())
         .gap(1)
-        .left(&scene.looks.text(&alarm.title), title.clamp(8, 46), weight(scene, alarm))
+        .left(&scene.looks.text(&alarm.title), title.clamp(8, 48), weight(scene, alarm))
         .gap(1)
         .plain(scene.looks.text(&alarm.operands))
         .into_line()
@@ -161,8 +161,8 @@ fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
         .heading(&format!("ALARMS {}", shown.len()), Some(Pane::Alarms))
         .put("sorted: unacknowledged, priority, time ", scene.looks.quiet());
     let source = if scene.is_wide() { 14 } else { 9 };
-    let title = scene.width.saturating_sub(32 + source) * 11 / 20;
-    let title = title.min(40);
+    let title = scene.width.saturating_sub(32 + source) * 3 / 5;
+    let title = title.min(48);
     let head = Row::new()
         .left("   P  ST   OCC  SINCE       FOR", 33, scene.looks.quiet())
         .left("SOURCE", source + 1, scene.looks.quiet())

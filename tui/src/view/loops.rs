@@ -53,7 +53,7 @@ const COLUMNS: &[Column<CduPoints>] = &[
     },
     Column {
         heading: "leak",
-        width: 7,
+        width: 8,
         rank: 7,
         is_figure: false,
         cell: |scene, cdu| {
@@ -85,7 +85,7 @@ fn pump_word(scene: &Scene<'_>, pump: &PumpPoints) -> String {
     let state = scene.model.figure(pump.state);
     let speed = scene.model.figure(pump.speed);
     match (&state.shown, &speed.shown) {
-        (Shown::Words(words), _) => short_state(&scene.looks.text(words)),
+        (Shown::Words(words), _) => short_state(&scene.words(words)),
         (Shown::Unknown(_), _) | (_, Shown::Unknown(_)) => "?".to_owned(),
         (_, Shown::Number(speed)) => format!("{}%", number::decimal(*speed, 0)),
         _ => "-".to_owned(),
@@ -181,14 +181,13 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
         return vec![table];
     };
     let table = Section { least: (height / 6).max(3), ..table };
-    vec![table, mimic(scene, cdu), branches(scene, cdu), alarms::on_asset(scene, cdu.asset)]
+    vec![table, mimic(scene, cdu), branches(scene), alarms::on_asset(scene, cdu.asset)]
 }
 
-fn branches<'a>(scene: &'a Scene<'a>, cdu: &'a CduPoints) -> Section<'a> {
+fn branches<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let listed = &scene.state.visible().branches;
     let columns = fitting(racks::BRANCH_COLUMNS, scene.width.saturating_sub(NAME + 1 + ALARMS));
-    let title = format!("RACKS {}", cdu.racks.len());
-    let heading = scene.heading(&title, Some(Pane::Branches)).to(NAME + 1);
+    let heading = scene.heading("RACKS", Some(Pane::Branches)).to(NAME + 1);
     Section {
         heading: headings(heading, &columns).plain("state "),
         lines: listed.len().max(1),
@@ -340,12 +339,13 @@ fn around_line(scene: &Scene<'_>, cdu: &CduPoints) -> Row {
         }
         let figure = scene.model.figure(point);
         let style = figure.mark.map_or(Style::new(), |priority| scene.looks.priority(priority));
-        row = row
-            .gap(1)
-            .put(label, scene.looks.quiet())
-            .gap(1)
-            .put(scene.spoken(&figure, decimals), style)
-            .gap(if scene.is_wide() { 4 } else { 1 });
+        let text = scene.spoken(&figure, decimals);
+        row = row.gap(1);
+        // "no leak" says of itself what it is about.
+        if !text.contains(label) {
+            row = row.put(label, scene.looks.quiet()).gap(1);
+        }
+        row = row.put(text, style).gap(if scene.is_wide() { 4 } else { 1 });
     }
     row
 }

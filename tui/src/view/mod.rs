@@ -153,7 +153,7 @@ impl<'a> Scene<'a> {
             Shown::Absent | Shown::Meaningless(_) => ("-".to_owned(), self.looks.quiet()),
             Shown::Unknown(_) => ("?".to_owned(), Style::new()),
             Shown::Number(value) => (number::decimal(*value, decimals), Style::new()),
-            Shown::Words(words) => (self.looks.text(words).into_owned(), Style::new()),
+            Shown::Words(words) => (self.words(words), Style::new()),
         };
         let style = figure.mark.map_or(style, |priority| self.looks.priority(priority));
         let mark = if figure.mark.is_some() { "*" } else { " " };
@@ -171,7 +171,7 @@ impl<'a> Scene<'a> {
                 let text = format!("{} {}", number::decimal(*value, decimals), self.unit(unit));
                 format!("{}{mark}", text.trim_end())
             }
-            Shown::Words(words) => format!("{}{mark}", self.looks.text(words)),
+            Shown::Words(words) => format!("{}{mark}", self.words(words)),
         }
     }
 
@@ -184,6 +184,20 @@ impl<'a> Scene<'a> {
             title
         };
         self.looks.text(title).into_owned()
+    }
+
+    /// A state's name as one reads it: `NoLeak` is `no leak`.
+    fn words(&self, words: &str) -> String {
+        let mut read = String::with_capacity(words.len() + 4);
+        let mut after_small = false;
+        for c in self.looks.text(words).chars() {
+            if c.is_uppercase() && after_small {
+                read.push(' ');
+            }
+            after_small = c.is_lowercase();
+            read.extend(c.to_lowercase());
+        }
+        read
     }
 
     fn unit(&self, unit: &str) -> String {

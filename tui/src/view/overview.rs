@@ -9,13 +9,8 @@
 //! events       newest first
 //! ```
 
-use std::borrow::Cow;
-
 use ratatui::{style::Style, text::Line};
-use rules::{
-    alarm::Priority,
-    messages::{Event, What},
-};
+use rules::messages::{Event, What};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -25,7 +20,7 @@ use super::{
 };
 use crate::{
     history::{CELL_S, CELLS, History},
-    model::{Figure, Shown},
+    model::Figure,
     number,
     state::Pane,
 };
@@ -231,49 +226,24 @@ fn sparkline(row: Row, scene: &Scene<'_>, history: &History) -> Row {
     row.gap(missing).plain(text)
 }
 
-/// Leak detectors by what they say; nothing is called dry that did not say so.
+/// Leak detectors by what they say.
 fn leaks(scene: &Scene<'_>) -> Line<'static> {
-    let model = scene.model;
-    let mut said: Vec<(Cow<'_, str>, u32, Option<Priority>)> = Vec::new();
-    let mut unknown = 0_u32;
-    for point in &model.index.leaks {
-        let figure = model.figure(Some(*point));
-        let words = match figure.shown {
-            Shown::Words(words) => words,
-            Shown::Number(code) => Cow::Owned(format!("code {code}")),
-            Shown::Absent | Shown::Unknown(_) | Shown::Meaningless(_) => {
-                unknown += 1;
-                continue;
-            }
-        };
-        match said.iter_mut().find(|(known, ..)| *known == words) {
-            Some((_, count, marked)) => {
-                *count += 1;
-                // The most urgent is the smallest.
-                *marked = [*marked, figure.mark].into_iter().flatten().min();
-            }
-            None => said.push((words, 1, figure.mark)),
-        }
+    let (leaks, looks) = (&scene.model.leaks, scene.looks);
+    let row = Row::new().gap(1).left("LEAK SENSORS", 13, Style::new());
+    let count = scene.model.index.leaks.len();
+    if count == 0 {
+        return row.right("-", 8, looks.quiet()).put("  none measured", looks.quiet()).into_line();
     }
-    let mut row = Row::new().gap(1).left("LEAK SENSORS", 13, Style::new());
-    if model.index.leaks.is_empty() {
-        return row
-            .right("-", 8, scene.looks.quiet())
-            .put("  none declared", scene.looks.quiet())
-            .into_line();
+    let mut row = row.gap(3);
+    for state in &leaks.said {
+        let style = state.mark.map_or(Style::new(), |priority| looks.priority(priority));
+        let mark = if state.mark.is_some() { "*" } else { "" };
+        row = row.put(format!("{} {}{mark}", state.count, scene.words(&state.words)), style).gap(3);
     }
-    // Those with an alarm first, then the many.
-    said.sort_by_key(|(_, count, marked)| (marked.is_none(), std::cmp::Reverse(*count)));
-    row = row.gap(3);
-    for (words, count, marked) in said {
-        let style = marked.map_or(Style::new(), |priority| scene.looks.priority(priority));
-        let mark = if marked.is_some() { "*" } else { "" };
-        row = row.put(format!("{count} {}{mark}", scene.looks.text(&words)), style).gap(3);
+    if leaks.unknown > 0 {
+        row = row.plain(format!("{} ?", leaks.unknown)).gap(3);
     }
-    if unknown > 0 {
-        row = row.put(format!("{unknown} ?"), Style::new()).gap(2);
-    }
-    row.put(format!("of {}", model.index.leaks.len()), scene.looks.quiet()).into_line()
+    row.put(format!("of {count}"), looks.quiet()).into_line()
 }
 
 fn data_path<'a>(scene: &Scene<'a>) -> Section<'a> {

@@ -117,16 +117,15 @@ fn glyph(scene: &Scene<'_>, rack: &RackPoints) -> (char, Style) {
     })
 }
 
+/// Width of what follows the glyphs of a row: power, share of design, coverage.
+const GLYPH_SUMS: usize = 23;
+
 /// One line a row, one glyph a rack; two rows side by side where they fit.
 pub(super) fn glyph_rows<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let listed = &scene.state.visible().rows;
     let half = scene.width / 2;
-    let needed = listed
-        .iter()
-        .filter_map(|at| scene.model.index.rows.get(*at))
-        .map(|row| glyph_row(scene, row, false).width())
-        .max()
-        .unwrap_or(0);
+    let longest = scene.model.index.rows.iter().map(|row| row.racks.len()).max().unwrap_or(0);
+    let needed = LABEL + longest + longest / 8 + GLYPH_SUMS;
     let pairs = needed < half && listed.len() > 1;
     let lines = if pairs { listed.len().div_ceil(2) } else { listed.len().max(1) };
     let chosen = scene.model.index.racks.get(scene.state.rack).map(|rack| rack.row);

@@ -59,10 +59,10 @@ impl Row {
         if width == 0 { self } else { self.put(" ".repeat(width), Style::new()) }
     }
 
-    /// Fills up to a column; with at least one space when the row is already there.
+    /// Fills up to a column; a row that is already there stays as it is.
     #[must_use]
     pub(crate) fn to(self, column: usize) -> Self {
-        let fill = column.saturating_sub(self.width).max(1);
+        let fill = column.saturating_sub(self.width);
         self.gap(fill)
     }
 

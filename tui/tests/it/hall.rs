@@ -251,9 +251,9 @@ impl Hall {
                 .collect()
         };
         let (kind, states) = if quantity.starts_with("leak") {
-            (PointKind::State, states(["dry", "wet", "fault"]))
+            (PointKind::State, states(["NoLeak", "Leak", "Fault"]))
         } else if quantity.ends_with("state") {
-            (PointKind::State, states(["stopped", "running", "fault"]))
+            (PointKind::State, states(["Off", "Running", "Fault"]))
         } else {
             (PointKind::Gauge, Vec::new())
         };
@@ -418,7 +418,7 @@ impl Hall {
             AlarmView {
                 occurrence: 3,
                 active_since: ago(16),
-                expression: "cdu.pumps_available < cdu.pumps_required + 1".into(),
+                expression: "cdu.pump_1.state == 'Fault' or cdu.pump_2.state == 'Fault'".into(),
                 consequence: "the next pump fault stops loop 2: 16 racks have 39 s to 55 °C, then \
                               they throttle and trip"
                     .into(),
@@ -426,24 +426,24 @@ impl Hall {
                     "1) verify speed and current of pump 1  2) reset the drive of pump 2 once  \
                          3) if it trips again: drain jobs from R3 and R4"
                         .into(),
-                operands: "1 < 2".to_owned(),
+                operands: "Running, Fault".to_owned(),
                 ..self.alarm("cdu.pump_redundancy", "cdu-2", Letter::B, Priority::P1)
             },
             AlarmView {
                 active_since: ago(9),
-                expression: "cdu.tcs.flow < 80 % of cdu.tcs.flow_required".into(),
-                operands: "603 L/min < 752 L/min".to_owned(),
-                ..self.alarm("cdu.flow_lo", "cdu-2", Letter::B, Priority::P2)
+                expression: "loop.tcs.flow / loop.design_flow < 80 %".into(),
+                operands: "67 % < 80 %".to_owned(),
+                ..self.alarm("loop.flow_lo", "loop-2", Letter::B, Priority::P2)
             },
             AlarmView {
                 active_since: ago(2_316),
-                expression: "rack.leak.state == wet".into(),
+                expression: "rack.leak.state == 'Leak'".into(),
                 operands: "dry now".to_owned(),
                 ..self.alarm("leak.spot", "r2-05", Letter::Bl, Priority::P2)
             },
             AlarmView {
                 active_since: ago(2_727),
-                expression: "rack.liquid.delta_temperature > 1.25 * loop.design_delta_temperature"
+                expression: "rack.liquid.delta_temperature > 1.25 * rack.design_delta_temperature"
                     .into(),
                 operands: "23.5 K > 12.5 K".to_owned(),
                 acknowledged_by: Some("li.wei".to_owned()),
@@ -475,13 +475,13 @@ impl Hall {
 
     fn alarm(&self, rule: &str, asset: &str, letter: Letter, priority: Priority) -> AlarmView {
         let title = match rule {
-            "cdu.pump_redundancy" => "PUMP REDUNDANCY LOST",
-            "cdu.flow_lo" => "SECONDARY FLOW LOW",
-            "leak.spot" => "LEAK SPOT SENSOR",
-            "rack.dt_hi" => "DELTA-T HIGH",
-            "rack.inlet_hi" => "INLET TEMPERATURE HIGH",
-            "comms.device" => "DEVICE SILENT",
-            _ => "RACK FLOW LOW",
+            "cdu.pump_redundancy" => "No standby pump left",
+            "loop.flow_lo" => "Coolant flow far below the design of the loop",
+            "leak.spot" => "Leak at a spot sensor",
+            "rack.dt_hi" => "Coolant warms up more than designed",
+            "rack.inlet_hi" => "Coolant enters the rack too warm",
+            "comms.device" => "Device silent",
+            _ => "Too little coolant for the load",
         };
         AlarmView {
             name: format!("{rule}@{asset}").into(),

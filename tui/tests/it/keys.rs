@@ -42,14 +42,14 @@ fn the_selection_stays_on_its_alarm_while_the_list_moves() {
     let (mut hall, mut state) = start();
     press(&mut state, "j j");
     let selected = state.alarm.clone();
-    assert_eq!(selected.as_deref(), Some("cdu.flow_lo@cdu-2"));
+    assert_eq!(selected.as_deref(), Some("loop.flow_lo@loop-2"));
     let mut update = hall.step(1);
     // The first one drops to the acknowledged, the list moves up.
     update.changes.extend(hall.set_letter("cdu.pump_redundancy@cdu-2", Letter::C, Some("li")));
     state.apply(update);
     assert_eq!(state.alarm, selected);
     let mut update = hall.step(1);
-    update.changes.extend(hall.set_letter("cdu.flow_lo@cdu-2", Letter::A, None));
+    update.changes.extend(hall.set_letter("loop.flow_lo@loop-2", Letter::A, None));
     state.apply(update);
     assert_eq!(state.alarm, None);
     assert_eq!(press(&mut state, "a"), [], "nothing slips under the key");
@@ -76,7 +76,7 @@ fn acknowledging_all_asks_and_sends_exactly_what_was_listed() {
     let names: Vec<&str> = acknowledged(&actions).into_iter().map(|(name, _)| name).collect();
     let expected = [
         "cdu.pump_redundancy@cdu-2",
-        "cdu.flow_lo@cdu-2",
+        "loop.flow_lo@loop-2",
         "leak.spot@r2-05",
         "rack.inlet_hi@r1-04",
     ];
@@ -164,7 +164,7 @@ fn a_frozen_picture_stands_still_while_row_one_goes_on() {
     let (mut hall, mut state) = start();
     press(&mut state, "f");
     let mut update = hall.step(5);
-    update.changes.extend(hall.set_letter("cdu.flow_lo@cdu-2", Letter::C, Some("li")));
+    update.changes.extend(hall.set_letter("loop.flow_lo@loop-2", Letter::C, Some("li")));
     state.apply(update);
     assert_eq!(state.shown().counts().unacknowledged, [1, 2, 1, 0]);
     assert_eq!(state.live().counts().unacknowledged, [1, 1, 1, 0]);
@@ -177,7 +177,7 @@ fn a_refusal_reaches_the_one_who_asked() {
     let (mut hall, mut state) = start();
     let refused = |hall: &mut Hall, by: &str| {
         let what = What::Rejected {
-            alarm: "cdu.flow_lo@cdu-2".into(),
+            alarm: "loop.flow_lo@loop-2".into(),
             why: "occurrence 1 is over".to_owned(),
             by: by.to_owned(),
         };
@@ -189,5 +189,5 @@ fn a_refusal_reaches_the_one_who_asked() {
     state.apply(refused(&mut hall, "li"));
     assert_eq!(state.notice, None);
     state.apply(refused(&mut hall, "zhao"));
-    assert_eq!(state.notice.as_deref(), Some("refused: cdu.flow_lo@cdu-2: occurrence 1 is over"));
+    assert_eq!(state.notice.as_deref(), Some("refused: loop.flow_lo@loop-2: occurrence 1 is over"));
 }

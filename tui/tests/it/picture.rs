@@ -84,6 +84,8 @@ fn an_alarm_marks_the_value_it_speaks_of_and_no_other() {
     assert_eq!(model.figure(cdu.tcs.supply).mark, None);
     assert_eq!(model.figure(cdu.fws.flow).mark, None, "tcs.flow is not fws.flow");
     assert_eq!(model.figure(model.index.cdus[0].tcs.flow).mark, None, "nor that of another CDU");
+    assert_eq!(model.figure(cdu.pumps[1].state).mark, Some(Priority::P1));
+    assert_eq!(model.figure(cdu.pumps[0].state).mark, None, "the other pump runs");
 }
 
 #[test]
