@@ -117,7 +117,8 @@ impl<'a> Poller<'a> {
         self.silence.as_ref().map_or(self.due, |silence| silence.probe_at.min(self.due))
     }
 
-    /// At each tick of a silent device, whether it is probed or not, its due points are said to have no value.
+    /// At each tick of a silent device, whether it is probed or not, its points are said to have no value: the slow ones
+    /// too, for nothing is known of them either.
     pub(super) async fn report_silence(
         &mut self,
         now: Instant,
@@ -134,7 +135,7 @@ impl<'a> Poller<'a> {
             value: Err(silence.reason),
         }];
         let next = outlet.next_tick(self.plan.poll_every, now);
-        for block in self.blocks.iter_mut().filter(|block| block.due <= now) {
+        for block in &mut self.blocks {
             block.due = next;
             samples.extend(self.plan.samples(&block.request, &Err(silence.reason), at));
         }
@@ -142,7 +143,8 @@ impl<'a> Poller<'a> {
         outlet.samples(samples).await
     }
 
-    /// Reads what is due, or everything if the device was silent so far.
+    /// Reads what is due, or everything if the device was silent so far. If it does not answer at all, none of its points
+    /// has a value.
     pub(super) async fn poll(
         &mut self,
         socket: &mut Link,
@@ -151,11 +153,14 @@ impl<'a> Poller<'a> {
         let now = Instant::now();
         let mut tally = Tally::default();
         let mut samples = Vec::new();
+        // What is due comes first: whether the device answers at all is known when the others have their turn.
+        self.blocks.sort_by_key(|block| block.due > now);
         let mut work = VecDeque::from(mem::take(&mut self.blocks));
         while let Some(mut block) = work.pop_front() {
             let probing = self.silence.is_some();
             let missing = tally.gave_up.or_else(|| block.rests(now).filter(|_| !probing));
-            if block.due > now && (missing.is_some() || !probing) {
+            let wanted = block.due <= now || (probing && missing.is_none()) || tally.is_lost();
+            if !wanted {
                 self.blocks.push(block);
                 continue;
             }
@@ -171,7 +176,7 @@ impl<'a> Poller<'a> {
                 pieces.into_iter().rev().for_each(|piece| work.push_front(piece));
                 continue;
             }
-            // A slow point that failed is asked for again with the next poll.
+            // A slow point without a value is asked for again with the next poll.
             let every = if answer.is_ok() { block.request.every } else { self.plan.poll_every };
             block.due = outlet.next_tick(every, now);
             if missing.is_none() {
@@ -365,6 +370,11 @@ impl Block {
 }
 
 impl Tally {
+    /// The device does not answer at all.
+    fn is_lost(&self) -> bool {
+        self.gave_up.is_some() && self.reply_time.is_none()
+    }
+
     fn milliseconds(&self) -> Option<f64> {
         self.reply_time.map(|took| took.as_secs_f64() * 1e3)
     }

@@ -143,8 +143,10 @@ async fn a_device_that_refuses_everything_is_asked_in_whole_blocks_again() {
 #[tokio::test]
 async fn a_device_that_stops_turns_its_points_bad_within_three_polls_and_heals_when_it_is_back() {
     let device = Device::start(addresses).await;
-    let mut hall = Hall::of(vec![polled("cdu", &device, 1, vec![holding("flow", 30)])]);
-    hall.until("a value", |hall| hall.is("cdu.flow", 30.0)).await;
+    let slow = ModbusPoint { poll_every: Some(PATIENCE * 100), ..holding("serial", 20) };
+    let mut hall = Hall::of(vec![polled("cdu", &device, 1, vec![slow, holding("flow", 2000)])]);
+    let good = |hall: &Hall| hall.is("cdu.flow", 2000.0) && hall.is("cdu.serial", 20.0);
+    hall.until("values", good).await;
 
     device.stop();
     let stopped = hall.clock.now();
@@ -152,13 +154,26 @@ async fn a_device_that_stops_turns_its_points_bad_within_three_polls_and_heals_w
     after.retain(|sample| sample.at > stopped);
     let bad = after.iter().position(|sample| sample.value == Err(NoData::Unreachable));
     assert!(bad.is_some_and(|polls| polls < 3), "{after:?}");
+    assert!(
+        hall.lacks("cdu.serial", NoData::Unreachable),
+        "what is polled slowly has no value either"
+    );
     hall.until("status", |hall| hall.link("cdu").is_some_and(|link| !link.up)).await;
     assert!(hall.lacks("cdu.comms.reply_time", NoData::Unreachable));
     assert!(hall.link("cdu").unwrap().trouble.is_some());
 
     device.start_again().await;
-    hall.until("a value again", |hall| hall.is("cdu.flow", 30.0)).await;
+    hall.until("values again", good).await;
     hall.until("status again", |hall| hall.link("cdu").is_some_and(|link| link.up)).await;
+
+    // Falling silent is another way to be gone.
+    device.behave(|_| Answer::Silence);
+    let silent = |hall: &Hall| {
+        hall.lacks("cdu.flow", NoData::Timeout) && hall.lacks("cdu.serial", NoData::Timeout)
+    };
+    hall.until("silence", silent).await;
+    device.behave(addresses);
+    hall.until("values once more", good).await;
 }
 
 #[tokio::test]
