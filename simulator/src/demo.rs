@@ -16,6 +16,10 @@ const DEMO: (&str, &str) = ("sites/demo.toml", include_str!("../../configs/sites
 /// # Errors
 /// Only a library whose profiles do not fit: the shipped one does.
 pub fn demo_site(library: &Library) -> Result<Site, Vec<Fault>> {
-    let source = Source { name: DEMO.0.into(), text: DEMO.1.into() };
-    site_file::read_site(&source, library, &secret::unresolved)
+    site_file::read_site(&demo_source(), library, &secret::unresolved)
+}
+
+/// The text of the demo site, as it ships.
+pub fn demo_source() -> Source {
+    Source { name: DEMO.0.into(), text: DEMO.1.into() }
 }

@@ -21,6 +21,7 @@ mod files;
 
 mod man;
 mod run;
+mod simulate;
 mod status;
 
 /// Power and thermal monitor for liquid-cooled data centres.
@@ -44,6 +45,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Status(status::Args),
+    Simulate(simulate::Args),
     Calc(calc::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -57,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => Ok(status::run(&args)),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Calc(args) => calc::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -6,4 +6,5 @@
 mod calc;
 mod peer_modbus;
 mod program;
+mod simulate;
 mod support;
