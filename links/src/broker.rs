@@ -45,8 +45,8 @@ const RETAINED: usize = 16_384;
 const QUEUE: usize = 10_000;
 /// Bytes waiting for one session.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
-/// Unacknowledged messages on the way to one client.
-const WINDOW: usize = 20;
+/// Unacknowledged messages on the way to one client: more than one of our own sessions takes, which has to bound itself.
+const WINDOW: usize = 512;
 /// Messages sent before a client is heard again.
 const ROUND: usize = 64;
 /// Stands for "no keep-alive".

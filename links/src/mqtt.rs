@@ -17,7 +17,7 @@ use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,7 +26,8 @@ use std::{
 use bytes::Bytes;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, NetworkOptions,
-    Outgoing, Publish, QoS, Request, StateError, Subscribe, SubscribeFilter, SubscribeReasonCode,
+    Outgoing, Packet, PubAck, Publish, QoS, Request, StateError, Subscribe, SubscribeFilter,
+    SubscribeReasonCode,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -52,6 +53,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const STEADY: Duration = Duration::from_secs(30);
 /// How long the broker may be silent before it grants a subscription.
 const GRANT_WITHIN: Duration = Duration::from_secs(10);
+/// How long the broker may take to read what is sent.
+const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -161,15 +164,19 @@ impl Ack {
         if self.packet_id == 0 {
             return; // Quality of service 0.
         }
+        let mut acks = self.shared.acks();
+        if acks.connection != self.connection {
+            return;
+        }
         let publish = Publish {
             pkid: self.packet_id,
             ..Publish::new(String::new(), QoS::AtLeastOnce, Vec::new())
         };
-        // The lock makes "is this still the connection?" and "queue it" one step; see `Worker::lost`.
-        let connection = self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        // The request queue has room for every slot, so this fails only after the session has ended.
-        if *connection == self.connection && self.shared.client.try_ack(&publish).is_err() {
-            tracing::debug!(packet_id = self.packet_id, "acknowledgement after the end");
+        // One acknowledgement wakes the worker through its request queue; those behind it wait until it is out.
+        if acks.posted || self.shared.client.try_ack(&publish).is_err() {
+            acks.queued.push_back(self.packet_id);
+        } else {
+            acks.posted = true;
         }
     }
 }
@@ -177,12 +184,30 @@ impl Ack {
 #[derive(Debug)]
 struct Shared {
     client: AsyncClient,
-    /// Number of the present connection.
-    connection: Mutex<u64>,
+    acks: Mutex<Acks>,
     /// Filters, in the order in which they were asked for. It only grows.
     filters: Mutex<Vec<String>>,
     connections: AtomicU64,
     dropped: AtomicU64,
+}
+
+impl Shared {
+    fn acks(&self) -> MutexGuard<'_, Acks> {
+        self.acks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Acknowledgements on their way out. The library sends one request at a time, and reads ten packets before it looks for
+/// the next one; a broker that keeps on sending would wait for its acknowledgements for ever. So only one goes that way,
+/// and all that were given meanwhile follow it at once.
+#[derive(Debug, Default)]
+struct Acks {
+    /// Number of the present connection.
+    connection: u64,
+    /// One is in the request queue.
+    posted: bool,
+    /// In the order they were given. No more than there are packet ids.
+    queued: VecDeque<u16>,
 }
 
 /// Counters of a session since it was opened.
@@ -209,11 +234,11 @@ impl Session {
     pub fn open(broker: &Broker, filters: &[String]) -> Self {
         let mut options = broker.options(false);
         options.set_manual_acks(true);
-        // Room for one acknowledgement per slot and the farewell.
-        let (client, events) = event_loop(options, SLOTS + 1);
+        // Room for one acknowledgement and the farewell.
+        let (client, events) = event_loop(options, 2);
         let shared = Arc::new(Shared {
             client,
-            connection: Mutex::new(0),
+            acks: Mutex::default(),
             filters: Mutex::new(filters.to_vec()),
             connections: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -364,7 +389,11 @@ impl Worker {
                 Ok(event) => self.handle(event, slot),
                 Err(error) => Err(describe(&error)),
             };
-            if let Err(reason) = done {
+            let sent = match done {
+                Ok(()) => self.send_acks().await,
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = sent {
                 return reason;
             }
         }
@@ -408,7 +437,32 @@ impl Worker {
                 Ok(())
             }
             Event::Incoming(Incoming::Publish(publish)) => self.deliver(publish, slot),
+            Event::Outgoing(Outgoing::PubAck(_)) => {
+                self.shared.acks().posted = false;
+                Ok(())
+            }
             Event::Incoming(_) | Event::Outgoing(_) => Ok(()),
+        }
+    }
+
+    /// Sends the acknowledgements that wait behind the one that went through the request queue, in order.
+    async fn send_acks(&mut self) -> Result<(), String> {
+        let queued = {
+            let mut acks = self.shared.acks();
+            if acks.posted { VecDeque::new() } else { std::mem::take(&mut acks.queued) }
+        };
+        let Some(network) = self.events.network.as_mut().filter(|_| !queued.is_empty()) else {
+            return Ok(());
+        };
+        let sending = async {
+            for packet_id in queued {
+                network.write(Packet::PubAck(PubAck::new(packet_id))).await?;
+            }
+            network.flush().await
+        };
+        match timeout(TAKEN_WITHIN, sending).await {
+            Ok(sent) => sent.map_err(|error| describe(&error.into())),
+            Err(_elapsed) => Err("the broker takes no acknowledgements".to_owned()),
         }
     }
 
@@ -443,7 +497,7 @@ impl Worker {
             }
             (None, QoS::AtLeastOnce) => return Err("messages are not taken fast enough".to_owned()),
         };
-        let connection = *self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.shared.acks().connection;
         let ack = Ack {
             connection,
             packet_id: publish.pkid,
@@ -463,7 +517,10 @@ impl Worker {
 
     /// After a connection: everything of it that must not reach the next one goes.
     async fn lost(&mut self) {
-        *self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        {
+            let mut acks = self.shared.acks();
+            *acks = Acks { connection: acks.connection + 1, ..Acks::default() };
+        }
         // From here on no acknowledgement of the old connection is queued; this throws away those that were.
         self.events.clean();
         self.events.pending.clear();

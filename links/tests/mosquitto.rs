@@ -94,7 +94,7 @@ async fn restarts_lose_no_message_of_quality_1() {
         }
         publisher.settled().await.unwrap();
     });
-    let (mut seen, mut twice) = (BTreeSet::new(), 0);
+    let mut seen = BTreeSet::new();
     while seen.len() < COUNT as usize {
         let report = timeout(Duration::from_secs(30), session.next()).await;
         let report = report.unwrap_or_else(|_| panic!("{} came, then nothing", seen.len()));
@@ -102,14 +102,11 @@ async fn restarts_lose_no_message_of_quality_1() {
         let n: u32 = std::str::from_utf8(&message.payload).unwrap().parse().unwrap();
         assert_eq!(message.topic, format!("test/{}", n % 7));
         message.ack.done();
-        if !seen.insert(n) {
-            twice += 1;
-        } else if seen.len() == 700 || seen.len() == 1800 {
+        if seen.insert(n) && [700, 1800].contains(&seen.len()) {
             mosquitto.restart();
         }
     }
     sending.await.unwrap();
     assert!(session.tally().connections >= 3);
-    assert!(twice < 200, "{twice} messages came twice");
     session.close().await;
 }
