@@ -1,6 +1,7 @@
 //! Runs the dashboard on a made-up hall that moves, to look at it: `cargo run -p tui --example showcase`.
 //!
-//! Arguments: `ascii` forces the ASCII letters, `lost` ends the feed after ten seconds.
+//! Arguments: `ascii` forces the ASCII letters, `lost` ends the feed after ten seconds, `stumble` lets another thread
+//! panic, which must leave the screen alone.
 
 use std::time::Duration;
 
@@ -20,6 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let looks = Looks::detect(has("ascii"), |name| std::env::var(name).ok());
     let options = Options { looks, operator: Some("zhao".to_owned()) };
+    if has("stumble") {
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_secs(1));
+            panic!("a thread behind the screen stumbled");
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(show(options, has("lost")))?)
 }

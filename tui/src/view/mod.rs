@@ -16,7 +16,7 @@ use crate::{
     looks::{Letters, Looks},
     model::{Figure, Model, Shown},
     number,
-    state::{Connection, Pane, State},
+    state::{Connection, Mode, Pane, State},
 };
 use row::Row;
 use section::Section;
@@ -46,7 +46,9 @@ pub(crate) fn paint(buffer: &mut Buffer, area: Rect, state: &State) {
     let Some(top) = area.rows().next() else { return };
     set(buffer, top, &status::top(&scene));
     let small = area.width < FULL.0 || area.height < FULL.1;
-    let (head, foot) = if small { (1, 0) } else { (2, 2) };
+    // Without room for hints, the last row still answers.
+    let answers = state.notice.is_some() || state.mode == Mode::Filter;
+    let (head, foot) = if small { (1, u16::from(answers && area.height > 3)) } else { (2, 2) };
     let body = Rect { y: area.y + head, height: area.height.saturating_sub(head + foot), ..area };
     if small {
         section::draw(buffer, body, &scene, vec![alarms::list(&scene, area.width.into())]);
@@ -54,6 +56,8 @@ pub(crate) fn paint(buffer: &mut Buffer, area: Rect, state: &State) {
         set(buffer, Rect { y: area.y + 1, height: 1, ..area }, &status::tabs(&scene));
         section::draw(buffer, body, &scene, sections(&scene, usize::from(body.height)));
         set(buffer, Rect { y: area.bottom() - 2, height: 1, ..area }, &scene.rule());
+    }
+    if foot > 0 {
         set(buffer, Rect { y: area.bottom() - 1, height: 1, ..area }, &status::bottom(&scene));
     }
     if state.connection != Connection::Live {
