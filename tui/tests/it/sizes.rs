@@ -108,7 +108,7 @@ fn keys() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
+        cases: 40,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
