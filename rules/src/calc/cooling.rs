@@ -133,6 +133,15 @@ pub(super) const FORMULAS: &[Formula] = &[
         evaluate: heat_of_stream,
     },
     Formula {
+        name: "heat-as-water",
+        help: "heat that a unit reports which takes any coolant for water",
+        example: "--flow-lpm 120 --supply-c 32 --return-c 46",
+        inputs: &[FLOW, SUPPLY, RETURN],
+        file: None,
+        outputs: &[HEAT, DELTA],
+        evaluate: heat_as_water,
+    },
+    Formula {
         name: "expected-delta",
         help: "warming of a coolant stream by a load",
         example: "--fluid apg:0.25 --flow-lpm 120 --supply-c 32 --power-kw 112",
@@ -226,12 +235,21 @@ fn coolant(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
     ])
 }
 
-fn heat_of_stream(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
-    let stream = Stream {
+fn stream(given: &Arguments) -> Result<Stream, ArgumentError> {
+    Ok(Stream {
         flow: given.quantity(&FLOW)?,
         supply_temperature: given.quantity(&SUPPLY)?,
         return_temperature: given.quantity(&RETURN)?,
-    };
+    })
+}
+
+fn heat_as_water(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let stream = stream(given)?;
+    Ok(vec![HEAT.is(stream.heat_as_water()), DELTA.is(stream.delta_temperature())])
+}
+
+fn heat_of_stream(given: &Arguments) -> Result<Vec<Answer>, ArgumentError> {
+    let stream = stream(given)?;
     let meter = match given.choice(&METER_AT)? {
         Some("supply") => FlowMeterAt::Supply,
         Some("return") => FlowMeterAt::Return,
