@@ -75,7 +75,7 @@ pub struct MqttMap {
 pub enum Contract {
     /// One topic pattern per quantity, JSON payloads.
     Topics(Vec<TopicPoint>),
-    /// Values joined with retained metadata by their tag path (NVIDIA DSX Exchange and its kin).
+    /// Values joined with retained metadata by their tag path (DSX Exchange and its kin).
     Metadata(MetadataContract),
 }
 

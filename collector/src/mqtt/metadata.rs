@@ -1,4 +1,4 @@
-//! Feeds that describe their points in retained metadata, joined with the values by the rest of the topic: NVIDIA DSX
+//! Feeds that describe their points in retained metadata, joined with the values by the rest of the topic: DSX
 //! Exchange ("BMS Event Bus" 1.0.0) and its kin.
 //!
 //! Whatever comes first, a value is delivered when its metadata is there; a changed metadata message maps its tag anew.
