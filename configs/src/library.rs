@@ -58,8 +58,12 @@ impl Library {
         self.profiles.insert(name.into(), source);
     }
 
-    /// Adds a rule file, or puts it in the place of the shipped one with that name.
+    /// Adds a rule file, or puts it in the place of the shipped one with that name. Rule tests, whose names end in
+    /// `.test`, lie beside the rules and are no rule files.
     pub fn add_rules(&mut self, name: &str, source: Source) {
+        if name.rsplit_once('.').is_some_and(|(_, kind)| kind == "test") {
+            return;
+        }
         self.rules.insert(name.into(), source);
     }
 

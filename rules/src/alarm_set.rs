@@ -1,13 +1,18 @@
 //! All alarms of a site: rules compiled against the plant, judged once a tick.
 
-use std::{collections::HashMap, fmt::Write, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+    sync::Arc,
+};
 
 use thiserror::Error;
 
 use crate::{
     alarm::{Attention, Letter, Life, Priority, Refusal, Step, Timing, Truth},
     language::{
-        Code, Conditions, Field, NotApplicable, Operand, Program, RuleFault, Shown, Values,
+        Code, Conditions, Directory, Field, NotApplicable, Operand, Program, RuleFault, Shown,
+        Values,
     },
     messages::{AlarmView, Moved},
     plant::{AssetId, Plant},
@@ -82,9 +87,11 @@ struct Alarm {
 impl AlarmSet {
     /// Binds every rule to every asset that it is for. All faults of all rules at once.
     pub fn compile(specs: &[RuleSpec], plant: &Plant) -> Result<Compiled, Vec<RuleFault>> {
+        let directory = Directory::new(plant);
         let mut conditions = Conditions::default();
+        let mut ids = HashSet::new();
         for (index, spec) in specs.iter().enumerate() {
-            if specs.iter().take(index).any(|earlier| earlier.id == spec.id) {
+            if !ids.insert(&spec.id) {
                 conditions.faults.push(RuleFault {
                     index,
                     rule: Arc::clone(&spec.id),
@@ -94,7 +101,7 @@ impl AlarmSet {
                     remedy: "give one of the two another id".into(),
                 });
             }
-            conditions.add(index, spec, plant);
+            conditions.add(index, spec, &directory);
         }
         if !conditions.faults.is_empty() {
             return Err(conditions.faults);

@@ -4,10 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use proptest::prelude::*;
 use rules::{
     alarm_set::{AlarmSet, Compiled, Transition},
     coolant::Coolant,
-    language::RuleFault,
+    language::{Field, RuleFault, parse, parse_each},
     plant::{
         Asset, AssetId, AssetKind, Cdu, CoolantLoop, Detail, DeviceLimits, EdgeKind, FlowMeterAt,
         Origin, Plant, PointKind, PointSpec, Rack, StateLabel, Supply, Technology,
@@ -167,6 +168,7 @@ fn conditions_mean_what_they_say() {
     assert_eq!(judge("cdu-1.leak.state != 'Leak'", &[("cdu-1.leak.state", 1.0)]), Some(false));
     assert_eq!(judge("power_ratio > 3", &[("hall.power_ratio", 3.5)]), Some(true));
     assert_eq!(judge("r1.power > 0.9 * r1.design_power", &[("r1.power", 45.1)]), Some(true));
+    assert_eq!(judge("r1.power > 100 kW/r1.feeds", &[("r1.power", 50.1)]), Some(true));
     assert_eq!(judge("r1.power > 45000 W", &[("r1.power", 45.0)]), Some(false));
 }
 
@@ -198,8 +200,205 @@ fn two_alarms_of_one_rule_need_two_names() {
     );
 }
 
+/// What a rule writer is told: the place marked under the text, the fault, the remedy.
+fn told(field: &str, text: &str, fault: &RuleFault) -> String {
+    let before = text.get(..fault.span.start).unwrap_or_default().chars().count();
+    let marked = text.get(fault.span.clone()).unwrap_or_default().chars().count().max(1);
+    format!(
+        "{field} = {text}\n{}{}\n{}\n{}\n\n",
+        " ".repeat(field.len() + 3 + before),
+        "^".repeat(marked),
+        fault.message,
+        fault.remedy
+    )
+}
+
+const WRONG_CONDITIONS: &[&str] = &[
+    "",
+    "cdu-1.tcs.supply_temperature",
+    "cdu-1.tcs.supply_temperature > 45",
+    "cdu-1.tcs.supply_temperature > 5 K",
+    "cdu-1.tcs.supply_temperature > 5 kW",
+    "cdu-1.tcs.supply_temperature + cdu-1.tcs.return_temperature > 80 °C",
+    "cdu-1.tcs.return_temperature - cdu-1.tcs.supply_temperature > 12 °C",
+    "2 * cdu-1.tcs.supply_temperature > 90 °C",
+    "cdu-1.tcs.supply_temprature > 45 °C",
+    "cdu-1.tsc.supply_temperature > 45 °C",
+    "cdu-3.tcs.flow > 10 L/min",
+    "cdu-1.tcs.flow > 10 l/mim",
+    "r1.power-r2.power > 5 kW",
+    "r1.power > 5 kW/x2",
+    "r1.power > 5 kW and",
+    "r1.power > 5 kW r2.power > 5 kW",
+    "1 kW < r1.power < 5 kW",
+    "(r1.power > 5 kW",
+    "r1.power > 5 kW)",
+    "r1.power = 5 kW",
+    "r1.power ≥ 5 kW",
+    "cdu-1.leak.state == \"Leak\"",
+    "cdu-1.leak.state == 'leak'",
+    "cdu-1.leak.state > 'Leak'",
+    "cdu-1.leak.state == 'Leak",
+    "cdu-1.technology == 'coldplate' and r1.power > 5 kW",
+    "racks.power > 5 kW",
+    "avg(r1.power) > 5 kW",
+    "sum(racks) > 5 kW",
+    "sum(cdus.tcs.supply_temperature) > 90 °C",
+    "maximum(racks.power) > 5 kW",
+    "clamp(r1.power, 5 kW) > 5 kW",
+    "k_of_n(3, r1.power > 5 kW, r2.power > 5 kW)",
+    "k_of_n(1 kW, r1.power > 5 kW)",
+    "r1.design_power > 5 kW",
+    "if(r1.power, 1, 2) > 1",
+    "(r1.power > 5 kW) + 1 > 2",
+    "r1 > 5 kW",
+];
+
 #[test]
 fn a_fault_has_a_place_both_units_and_a_way_out() {
-    let found = faults(&RuleSpec::new("x", "cdu-1.tcs.supply_temperature > 5 K"));
-    assert_eq!(found[0].message, "\"°C\" > \"K\" has no meaning: the units differ in kind");
+    let mut text = String::new();
+    for when in WRONG_CONDITIONS {
+        let found = faults(&RuleSpec::new("x", when));
+        assert!(!found.is_empty(), "{when}");
+        text.extend(found.iter().map(|fault| told("when", when, fault)));
+    }
+    for each in [
+        "cdu of cdus",
+        "cdu in cdu",
+        "cdu in cdus where tcs.flow > 5 L/min",
+        "r in racks where feeds > 1 kW",
+    ] {
+        let mut spec = RuleSpec::new("x", "power_ratio > 3");
+        spec.each = Some(each.into());
+        text.extend(faults(&spec).iter().map(|fault| told("for", each, fault)));
+    }
+    for (deadband, when) in [
+        ("1 °C", "cdu-1.tcs.supply_temperature > 45 °C"),
+        ("1 kW", "cdu-1.tcs.supply_temperature > 45 °C"),
+        ("-1 K", "cdu-1.tcs.supply_temperature > 45 °C"),
+        ("1 Kk", "cdu-1.tcs.supply_temperature > 45 °C"),
+        ("1", "missing(cdu-1.tcs.flow)"),
+        ("one K", "cdu-1.tcs.supply_temperature > 45 °C"),
+        ("1 K", "not (cdu-1.tcs.supply_temperature < 45 °C)"),
+    ] {
+        let mut spec = RuleSpec::new("x", when);
+        spec.deadband = Some(deadband.into());
+        for fault in faults(&spec) {
+            let (field, whole) = match fault.field {
+                Field::Deadband => ("deadband", deadband),
+                Field::Id | Field::For | Field::When => ("when", when),
+            };
+            text.push_str(&told(field, whole, &fault));
+        }
+    }
+    insta::assert_snapshot!(text);
 }
+
+#[test]
+fn every_part_with_a_fault_is_told_at_once() {
+    let found = faults(&RuleSpec::new(
+        "x",
+        "r1.power > 5 K and r2.powr > 5 kW and cdu-1.tcs.flow > 1 Lmin",
+    ));
+    assert_eq!(found.len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,80}") {
+        let _ = parse(&text);
+        let _ = parse_each(&text);
+    }
+
+    #[test]
+    fn no_mixture_of_words_makes_the_compiler_panic(
+        words in proptest::collection::vec(prop::sample::select(WORDS), 0..40),
+    ) {
+        let text = words.join(" ");
+        for fault in faults(&RuleSpec::new("x", &text)) {
+            prop_assert!(fault.span.start <= fault.span.end && fault.span.end <= text.len());
+            prop_assert!(text.get(fault.span).is_some());
+        }
+    }
+
+    #[test]
+    fn logic_follows_kleene(a in 0_u8..3, b in 0_u8..3) {
+        // 0 false, 1 unknown, 2 true: and is the least, or the greatest, not turns round.
+        let known: Vec<(&str, f64)> = [("r1.power", a), ("r2.power", b)]
+            .into_iter()
+            .filter(|(_, truth)| *truth != 1)
+            .map(|(name, truth)| (name, f64::from(truth)))
+            .collect();
+        let judged = |when: &str| match judge(when, &known) {
+            Some(false) => 0_u8,
+            None => 1,
+            Some(true) => 2,
+        };
+        let (x, y) = ("r1.power > 1 kW", "r2.power > 1 kW");
+        prop_assert_eq!(judged(&format!("{x} and {y}")), a.min(b));
+        prop_assert_eq!(judged(&format!("{x} or {y}")), a.max(b));
+        prop_assert_eq!(judged(&format!("not ({x})")), 2 - a);
+        prop_assert_eq!(judged(&format!("not ({x} and {y})")), judged(&format!("not ({x}) or not ({y})")));
+        prop_assert_eq!(judged(&format!("k_of_n(1, {x}, {y})")), a.max(b));
+        prop_assert_eq!(judged(&format!("k_of_n(2, {x}, {y})")), a.min(b));
+    }
+
+    #[test]
+    fn a_unit_there_and_back_is_the_same_number(
+        value in -1e6..1e6_f64,
+        from in prop::sample::select(rules::units::SUGGESTED),
+        to in prop::sample::select(rules::units::SUGGESTED),
+    ) {
+        let (from, to) = (Unit::parse(from).unwrap(), Unit::parse(to).unwrap());
+        if let Ok(there) = from.convert(value, &to) {
+            let back = to.convert(there, &from).unwrap();
+            prop_assert!((back - value).abs() <= 1e-9 * value.abs().max(1.0));
+        } else {
+            prop_assert!(from.dimension() != to.dimension());
+        }
+        let product = from.combine(&to, 1).combine(&to, -1);
+        prop_assert_eq!(
+            product.dimension(),
+            rules::units::Dimension { absolute: false, ..from.dimension() }
+        );
+    }
+}
+
+const WORDS: &[&str] = &[
+    "r1.power",
+    "r2.power",
+    "cdu-1.tcs.flow",
+    "cdu-1.tcs.supply_temperature",
+    "cdu-1.leak.state",
+    "racks.power",
+    "racks",
+    "'Leak'",
+    "45 °C",
+    "2 K",
+    "5 kW",
+    "1",
+    "80 %",
+    "and",
+    "or",
+    "not",
+    "where",
+    "in",
+    "(",
+    ")",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "<",
+    ">=",
+    "==",
+    "!=",
+    "max(",
+    "count(",
+    "if(",
+    "missing(",
+    "k_of_n(",
+    "clamp(",
+    "abs(",
+];

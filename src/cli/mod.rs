@@ -20,6 +20,7 @@ mod document;
 mod files;
 
 mod man;
+mod rules;
 mod run;
 mod simulate;
 mod status;
@@ -49,6 +50,7 @@ enum Command {
     Calc(calc::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Rules(rules::Args),
 }
 
 /// Runs the command line; failures end up on stderr with all their causes.
@@ -63,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Calc(args) => calc::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Rules(args) => rules::run(&args),
     };
     result.unwrap_or_else(|error| {
         if is_closed_pipe(&error) {

@@ -7,5 +7,6 @@ mod calc;
 mod house;
 mod peer_modbus;
 mod program;
+mod rules;
 mod simulate;
 mod support;

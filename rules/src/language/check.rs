@@ -318,14 +318,8 @@ impl<'a> Checker<'a> {
                 Node::apply(Op::Convert(factor, summand), [node])
             }),
             Err(_) => {
-                let remedy = mismatch_remedy(beside, from, mark);
-                self.fault(
-                    span,
-                    &format!(
-                        "\"{beside}\" {mark} \"{from}\" has no meaning: the units differ in kind"
-                    ),
-                    &remedy,
-                )
+                let message = format!("{} {mark} {} has no meaning", side(beside), side(from));
+                self.fault(span, &message, &mismatch_remedy(beside, from))
             }
         }
     }
@@ -505,18 +499,20 @@ fn plain(node: Node, unit: Unit) -> (Node, Unit) {
     (node, unit)
 }
 
-fn mismatch_remedy(left: &Unit, right: &Unit, mark: &str) -> String {
-    let (left_kind, right_kind) = (left.dimension(), right.dimension());
-    let plain = |unit: &Unit| unit.dimension() == Dimension::NONE;
-    let twice_absolute =
-        Dimension { absolute: true, ..right_kind } == Dimension { absolute: true, ..left_kind };
-    if plain(right) {
-        format!("give the number a unit: {mark} … {left}")
-    } else if plain(left) {
-        format!("give the number a unit: … {right} {mark}")
-    } else if twice_absolute {
+/// A unit as one side of a mismatch.
+fn side(unit: &Unit) -> String {
+    if unit.is_bare() { "a bare number".to_owned() } else { format!("\"{unit}\"") }
+}
+
+fn mismatch_remedy(left: &Unit, right: &Unit) -> String {
+    let place = |unit: &Unit| Dimension { absolute: true, ..unit.dimension() };
+    if right.is_bare() {
+        format!("give the number on the right a unit such as {left}")
+    } else if left.is_bare() {
+        format!("give the number on the left a unit such as {right}")
+    } else if place(left) == place(right) {
         "a temperature such as 45 °C is a place on the scale, 2 K a distance: subtract two temperatures to compare with K".into()
     } else {
-        format!("convert one side: \"{left}\" and \"{right}\" measure different things")
+        "compare, add and choose between values of one kind only".into()
     }
 }

@@ -27,6 +27,7 @@ pub use program::Values;
 pub use syntax::{Each, Expr, parse, parse_each};
 
 use check::{Absence, Checker, Deadband};
+pub(crate) use names::Directory;
 use names::{Scope, did_you_mean};
 use node::Layout;
 pub(crate) use node::{Operand, Shown};
@@ -94,8 +95,8 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    pub(crate) fn add(&mut self, index: usize, spec: &RuleSpec, plant: &Plant) {
-        let rule = Rule { index, spec, plant };
+    pub(crate) fn add(&mut self, index: usize, spec: &RuleSpec, directory: &Directory<'_>) {
+        let rule = Rule { index, spec, plant: directory.plant, directory };
         let deadband = self.field(rule, Field::Deadband, |spec, _| {
             spec.deadband.as_deref().map(read_deadband).transpose()
         });
@@ -154,7 +155,12 @@ impl Conditions {
                 continue;
             };
             let variable = Some((each.variable.as_str(), asset));
-            let scope = Scope { plant: rule.plant, variable, member: Some(asset) };
+            let scope = Scope {
+                directory: rule.directory,
+                plant: rule.plant,
+                variable,
+                member: Some(asset),
+            };
             let mut checker = Checker::new(scope, None);
             let node = checker.condition(filter);
             let Checker { faults, absent, .. } = checker;
@@ -187,7 +193,7 @@ impl Conditions {
         when: &Expr,
         deadband: Option<&Deadband>,
     ) {
-        let scope = Scope { plant: rule.plant, variable, member: None };
+        let scope = Scope { directory: rule.directory, plant: rule.plant, variable, member: None };
         let mut checker = Checker::new(scope, deadband);
         let node = checker.condition(when);
         let Checker { faults, absent, unfit, fitted, .. } = checker;
@@ -221,14 +227,18 @@ impl Conditions {
     }
 
     fn report(&mut self, rule: Rule<'_>, asset: Option<AssetId>, absent: &[Absence]) {
-        for Absence { asset: lacking, missing, .. } in absent {
-            let entry = NotApplicable {
-                rule: Arc::clone(&rule.spec.id),
-                asset: asset.map(|asset| Arc::clone(&rule.plant.asset(asset).name)),
-                why: format!("{lacking} has no {missing}"),
-            };
-            if !self.not_applicable.contains(&entry) {
-                self.not_applicable.push(entry);
+        let of = asset.map(|asset| Arc::clone(&rule.plant.asset(asset).name));
+        for Absence { asset: lacking, missing, blocks } in absent {
+            let consequence = if *blocks { "" } else { ": left out of the aggregate" };
+            let why = format!("{lacking} has no {missing}{consequence}");
+            let mut known = self
+                .not_applicable
+                .iter()
+                .rev()
+                .take_while(|entry| entry.rule == rule.spec.id && entry.asset == of);
+            if !known.any(|entry| entry.why == why) {
+                let (rule, asset) = (Arc::clone(&rule.spec.id), of.clone());
+                self.not_applicable.push(NotApplicable { rule, asset, why });
             }
         }
     }
@@ -239,6 +249,7 @@ struct Rule<'a> {
     index: usize,
     spec: &'a RuleSpec,
     plant: &'a Plant,
+    directory: &'a Directory<'a>,
 }
 
 fn read_deadband(text: &str) -> Result<Deadband, ExpressionFault> {

@@ -1,6 +1,9 @@
 //! What a name in an expression stands for: a point, a declared attribute, a set of assets.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     plant::{
@@ -124,9 +127,51 @@ fn device(asset: &Asset, read: impl Fn(&DeviceLimits) -> Answer) -> Answer {
     if let Detail::Device(limits) = &asset.detail { read(limits) } else { None }
 }
 
+/// What is asked of the plant again and again while many rules are bound to many assets.
+pub(crate) struct Directory<'a> {
+    pub(crate) plant: &'a Plant,
+    /// Every quantity of the plant, and the parts that they are grouped under.
+    quantities: HashSet<&'a str>,
+    parts: HashSet<&'a str>,
+    loop_of: HashMap<AssetId, AssetId>,
+    room_of: HashMap<AssetId, AssetId>,
+}
+
+impl<'a> Directory<'a> {
+    pub(crate) fn new(plant: &'a Plant) -> Self {
+        let quantities: HashSet<&str> =
+            plant.points().iter().map(|point| &*point.quantity).collect();
+        let part = |quantity: &&'a str| quantity.rsplit_once('.').map(|(part, _)| part);
+        let (mut loop_of, mut room_of) = (HashMap::new(), HashMap::new());
+        let is = |asset: AssetId, kind| plant.asset(asset).kind == kind;
+        for edge in plant.edges() {
+            match edge.kind {
+                EdgeKind::Cools if is(edge.to, AssetKind::Loop) => {
+                    loop_of.entry(edge.from).or_insert(edge.to);
+                }
+                EdgeKind::Cools if is(edge.from, AssetKind::Loop) => {
+                    loop_of.entry(edge.to).or_insert(edge.from);
+                }
+                EdgeKind::LocatedIn if is(edge.to, AssetKind::Room) => {
+                    room_of.entry(edge.from).or_insert(edge.to);
+                }
+                EdgeKind::Cools | EdgeKind::LocatedIn | EdgeKind::Feeds | EdgeKind::Measures => {}
+            }
+        }
+        Self {
+            parts: quantities.iter().filter_map(part).collect(),
+            plant,
+            quantities,
+            loop_of,
+            room_of,
+        }
+    }
+}
+
 /// Where names are looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
+    pub(crate) directory: &'a Directory<'a>,
     pub(crate) plant: &'a Plant,
     /// The variable of `for` and the asset it stands for.
     pub(crate) variable: Option<(&'a str, AssetId)>,
@@ -207,11 +252,21 @@ impl Scope<'_> {
         let here = self.plant.asset(asset);
         match (step, rest) {
             ("loop", Some(rest)) if has_loop(here.kind) => {
-                let found = self.loop_of(asset).ok_or_else(|| absent(here, "a loop"))?;
+                let found = self
+                    .directory
+                    .loop_of
+                    .get(&asset)
+                    .copied()
+                    .ok_or_else(|| absent(here, "a loop"))?;
                 self.on_asset(found, rest)
             }
             ("room", Some(rest)) => {
-                let room = self.room_of(asset).ok_or_else(|| absent(here, "a room"))?;
+                let room = self
+                    .directory
+                    .room_of
+                    .get(&asset)
+                    .copied()
+                    .ok_or_else(|| absent(here, "a room"))?;
                 self.on_asset(room, rest)
             }
             ("cdus", rest) if here.kind == AssetKind::Loop => {
@@ -242,38 +297,21 @@ impl Scope<'_> {
             return Some(read(here).map(Found::Declared).ok_or_else(|| not_declared(here)));
         }
         let read = read_of(AssetKind::Loop).filter(|_| has_loop(here.kind))?;
-        let Some(coolant_loop) = self.loop_of(asset) else {
+        let Some(coolant_loop) = self.directory.loop_of.get(&asset).copied() else {
             return Some(Err(absent(here, "a loop")));
         };
         let coolant_loop = self.plant.asset(coolant_loop);
         Some(read(coolant_loop).map(Found::Declared).ok_or_else(|| not_declared(coolant_loop)))
     }
 
-    fn loop_of(&self, asset: AssetId) -> Option<AssetId> {
-        let is_loop = |id: &AssetId| self.plant.asset(*id).kind == AssetKind::Loop;
-        self.plant
-            .targets(asset, EdgeKind::Cools)
-            .chain(self.plant.sources(asset, EdgeKind::Cools))
-            .find(is_loop)
-    }
-
-    fn room_of(&self, asset: AssetId) -> Option<AssetId> {
-        self.plant
-            .targets(asset, EdgeKind::LocatedIn)
-            .find(|id| self.plant.asset(*id).kind == AssetKind::Room)
-    }
-
     /// True for a path that some device could deliver: it is on another asset, or made of known words.
     pub(crate) fn is_quantity(&self, path: &str) -> bool {
-        if self.plant.points().iter().any(|point| &*point.quantity == path) {
+        if self.directory.quantities.contains(path) {
             return true;
         }
         let (part, last) = path.rsplit_once('.').unwrap_or(("", path));
-        let part_is_known = part.is_empty()
-            || PARTS.contains(&part)
-            || self.plant.points().iter().any(|point| {
-                point.quantity.rsplit_once('.').is_some_and(|(known, _)| known == part)
-            });
+        let part_is_known =
+            part.is_empty() || PARTS.contains(&part) || self.directory.parts.contains(part);
         let is_code =
             STATES.iter().any(|word| last == *word || last.ends_with(&format!("_{word}")));
         part_is_known && (is_code || canonical_unit(last).is_some())
@@ -296,7 +334,11 @@ impl Scope<'_> {
         Unresolved::Unknown {
             message: format!("a {} has no \"{path}\"", here.kind.word()),
             remedy: did_you_mean(path, names).unwrap_or_else(|| {
-                "name a point that a profile or a metric gives, or a declared attribute".into()
+                if path.contains('-') {
+                    "a subtraction needs spaces around the minus".into()
+                } else {
+                    "name a point that a profile or a metric gives, or a declared attribute".into()
+                }
             }),
         }
     }

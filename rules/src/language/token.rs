@@ -5,7 +5,7 @@ use std::ops::Range;
 use winnow::{
     LocatingSlice, Parser, Result,
     ascii::{digit1, multispace0, space0},
-    combinator::{alt, delimited, opt, preceded, repeat},
+    combinator::{alt, delimited, not, opt, preceded, repeat},
     stream::Location,
     token::{one_of, take_while},
 };
@@ -100,9 +100,13 @@ fn number<'a>(input: &mut Input<'a>) -> Result<Token<'a>> {
     Ok(Token::Number { value, unit })
 }
 
-/// `kW`, `%`, `L/min/kW`. A `/` belongs to the unit only when it stands between two unit words without a space.
+/// `kW`, `%`, `L/min/kW`. A `/` belongs to the unit only when it stands between two unit words without a space, and the
+/// second one is not the beginning of a name: `5 kW/rack.feeds` is a division.
 fn unit<'a>(input: &mut Input<'a>) -> Result<&'a str> {
-    let further = repeat::<_, _, (), _, _>(0.., (one_of(['/', '*', '·']), unit_word));
+    let further = repeat::<_, _, (), _, _>(
+        0..,
+        (one_of(['/', '*', '·']), unit_word, not(one_of(['.', '_', '-', '(']))),
+    );
     (unit_word, further).take().verify(|text: &str| !KEYWORDS.contains(&text)).parse_next(input)
 }
 

@@ -209,13 +209,12 @@ impl Checker<'_> {
                 None => return None,
             }
         }
-        if members.is_empty() && (quantity.is_some() || filter.is_some()) {
-            let what = quantity.unwrap_or("anything to count");
-            self.absent.push(Absence {
-                asset: "the set".into(),
-                missing: what.to_owned(),
-                blocks: true,
-            });
+        if members.is_empty() {
+            // Members that lack the value have been noted one by one.
+            if assets.is_empty() {
+                let (asset, missing) = ("the set".into(), "members".to_owned());
+                self.absent.push(Absence { asset, missing, blocks: true });
+            }
             return None;
         }
         let unit = unit.filter(|_| function != Function::Count).unwrap_or_else(Unit::none);
