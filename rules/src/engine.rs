@@ -68,6 +68,8 @@ pub struct Events {
 struct Slot {
     value: Result<Value, NoData>,
     at: Option<Mono>,
+    /// When it last had a value.
+    good_at: Option<Mono>,
     /// Source time of a published point; the ordering guard.
     source_time: Option<DateTime<Utc>>,
 }
@@ -134,7 +136,8 @@ impl Engine {
     pub fn new(site: SiteInfo, boot: BootId, plan: Plan, alarms: AlarmSet) -> Self {
         let plant = Arc::new(plan.plant);
         let points = plant.points().len();
-        let never = Slot { value: Err(NoData::NeverSeen), at: None, source_time: None };
+        let never =
+            Slot { value: Err(NoData::NeverSeen), at: None, good_at: None, source_time: None };
         Self {
             meters: Meters::of(&plant),
             ledger: Ledger::new(&plant, |meter| reading_interval(&plant, meter)),
@@ -253,6 +256,9 @@ impl Engine {
         let slot = &mut self.slots[sample.point.index()];
         slot.value.clone_from(&sample.value);
         slot.at = Some(at);
+        if slot.value.is_ok() {
+            slot.good_at = Some(at);
+        }
         slot.source_time = sample.source_time;
         self.told.dirty.mark(sample.point);
         if let (Some(meter), Ok(value)) =
@@ -374,7 +380,7 @@ impl Engine {
                 (Some(at), Ok(_)) if now.mono.since(at) > spec.stale_after => Err(NoData::Stale),
                 (Some(_), Ok(value)) => value.as_number().ok_or(NoData::NotANumber),
             };
-            let known = Known { value, at: slot.at, coverage: None };
+            let known = Known { value, at: slot.at, good_at: slot.good_at, coverage: None };
             if self.known[index] != known {
                 self.known[index] = known;
                 self.told.dirty.mark(PointId(u32::try_from(index).unwrap_or(u32::MAX)));

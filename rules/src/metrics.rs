@@ -29,11 +29,14 @@ pub struct Known {
     pub value: Result<f64, NoData>,
     /// Time of the sample; of a metric, of its oldest input.
     pub at: Option<Mono>,
+    /// When a device last gave it a value; not kept for metrics.
+    pub good_at: Option<Mono>,
     pub coverage: Option<Coverage>,
 }
 
 impl Known {
-    pub const NEVER_SEEN: Self = Self { value: Err(NoData::NeverSeen), at: None, coverage: None };
+    pub const NEVER_SEEN: Self =
+        Self { value: Err(NoData::NeverSeen), at: None, good_at: None, coverage: None };
 
     /// What a rule may use: an aggregate with a gap is unknown to it.
     pub fn for_rules(&self) -> Result<f64, NoData> {
@@ -157,12 +160,8 @@ impl Metric {
     /// The figure now, from what is known of its inputs. `known` is indexed by point.
     pub fn evaluate(&self, known: &[Known], now: Mono) -> Known {
         let mut inputs = Inputs { known, oldest: None, coverage: None };
-        match self.formula.compute(&mut inputs, now) {
-            Ok(value) => Known { value: Ok(value), at: inputs.oldest, coverage: inputs.coverage },
-            Err(reason) => {
-                Known { value: Err(reason), at: inputs.oldest, coverage: inputs.coverage }
-            }
-        }
+        let value = self.formula.compute(&mut inputs, now);
+        Known { value, at: inputs.oldest, good_at: None, coverage: inputs.coverage }
     }
 }
 
@@ -337,7 +336,7 @@ impl Formula {
             }
             Self::Aggregate { members, figure } => inputs.aggregate(members, *figure)?,
             Self::Silence { reply } => {
-                let last = inputs.known[reply.index()].at.unwrap_or(Mono::ZERO);
+                let last = inputs.known[reply.index()].good_at.unwrap_or(Mono::ZERO);
                 inputs.saw(Some(now));
                 now.since(last).as_secs_f64()
             }
