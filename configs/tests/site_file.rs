@@ -1,20 +1,23 @@
 //! Site files: what they become, and what is said about the wrong ones.
 
 use configs::{
+    address::Address,
     fault::{Fault, Source},
     library::Library,
-    render, secret,
+    render,
+    secret::{self, Reference},
     site::Site,
     site_file::read_site,
 };
 use rules::{
     coolant::{Coolant, Fluid},
-    plant::{AssetKind, Detail, EdgeKind},
+    plant::{AssetKind, Category, Detail, EdgeKind, Origin, PointSpec, Supply, Technology},
 };
+use serde::Deserialize;
 
 fn read(text: &str) -> Result<Site, Vec<Fault>> {
     let source = Source { name: "site.toml".into(), text: text.into() };
-    read_site(&source, &Library::default(), &secret::unresolved)
+    read_site(&source, &Library::shipped(), &secret::unresolved)
 }
 
 const SITE: &str = r#"
@@ -46,6 +49,18 @@ position = 1
 design_power = "132 kW"
 feeds = 2
 cooled_by = "loop-1"
+
+[[cdu]]
+id = "cdu-1"
+loop = "loop-1"
+pumps = 2
+pumps_required = 1
+
+[[meter]]
+id = "meter-1"
+role = "it_load"
+max_power = "400 kW"
+feeds = ["rack-1"]
 "#;
 
 #[test]
@@ -94,4 +109,200 @@ fn every_shipped_site_is_sound() {
             Err(faults) => panic!("{}", render::text(&faults, false)),
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    /// Added to [`SITE`].
+    add: String,
+    /// The text that the fault points at.
+    at: String,
+    message: String,
+    /// A part of the remedy.
+    remedy: String,
+}
+
+#[test]
+fn every_mistake_has_its_place_and_remedy() {
+    let cases: Cases = toml::from_str(include_str!("data/site-faults.toml")).unwrap();
+    for case in cases.case {
+        let faults = read(&format!("{SITE}{}", case.add)).expect_err(&case.name);
+        let [fault] = faults.as_slice() else {
+            panic!("{}:\n{}", case.name, render::text(&faults, false))
+        };
+        assert_eq!(fault.message, case.message, "{}", case.name);
+        assert_eq!(&fault.source.text[fault.span.clone()], case.at, "{}", case.name);
+        assert!(fault.remedy.contains(&case.remedy), "{}: {}", case.name, fault.remedy);
+        let shown = render::text(&faults, false);
+        assert!(!shown.contains("hunter2"), "{}: the secret is shown", case.name);
+    }
+}
+
+#[test]
+fn faults_are_found_behind_broken_syntax() {
+    let faults = read(&format!("{SITE}\n[[pdu]]\nid = pdu-1\nfeeds = [\"rack-2\"]\n")).unwrap_err();
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[1].contains("\"rack-2\""), "{messages:?}");
+}
+
+fn shipped(name: &str) -> Site {
+    let path = format!("{}/sites/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).expect("a shipped site");
+    read(&text).unwrap_or_else(|faults| panic!("{}", render::text(&faults, false)))
+}
+
+fn point<'s>(site: &'s Site, asset: &str, quantity: &str) -> Option<&'s PointSpec> {
+    let asset = site.plant.find_asset(asset).expect("an asset of the site");
+    site.plant.find_point(asset, quantity).map(|id| site.plant.point(id))
+}
+
+#[test]
+fn polled_points_go_stale_after_three_cycles_and_at_least_three_seconds() {
+    let site = shipped("cold-plate-hall");
+    let seconds = |asset, quantity| point(&site, asset, quantity).unwrap().stale_after.as_secs();
+    assert_eq!(seconds("cdu-1", "tcs.flow"), 3);
+    assert_eq!(seconds("pdu-1a", "power"), 6);
+    assert_eq!(seconds("weather-1", "temperature"), 90);
+    // The profile reads it every 10 minutes.
+    assert_eq!(seconds("it-a", "nameplate.serial"), 1800);
+}
+
+#[test]
+fn published_points_go_stale_after_two_periods() {
+    let site = shipped("cold-plate-hall");
+    let humidity = point(&site, "air-1", "humidity").unwrap();
+    assert_eq!((humidity.stale_after.as_secs(), humidity.origin), (120, Origin::Published));
+    assert_eq!(humidity.unit.symbol(), "%");
+}
+
+#[test]
+fn a_device_is_silent_after_ten_cycles_and_at_least_ten_seconds() {
+    let site = shipped("cold-plate-hall");
+    let silence = |device: &str| {
+        let device = site.plant.find_asset(device).unwrap();
+        match &site.plant.asset(device).detail {
+            Detail::Device(limits) => limits.silence_limit_s,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!((silence("cdu-1-plc") - 10.0).abs() < 1e-9);
+    assert!((silence("pdu-1a-card") - 20.0).abs() < 1e-9);
+    assert!((silence("weather-station") - 300.0).abs() < 1e-9);
+}
+
+#[test]
+fn points_are_kept_in_our_units_and_bound_in_the_order_of_the_profile() {
+    let site = shipped("cold-plate-hall");
+    let card = site.plant.find_asset("pdu-1a-card").unwrap();
+    let device = site.devices.iter().find(|device| device.asset == card).unwrap();
+    let names: Vec<String> =
+        device.bindings.iter().map(|id| site.plant.point_name(id.unwrap())).collect();
+    assert_eq!(names[..3], ["pdu-1a.power", "pdu-1a.apparent_power", "pdu-1a.energy"]);
+    assert_eq!(point(&site, "pdu-1a", "power").unwrap().unit.symbol(), "kW");
+    assert_eq!(site.plant.point_name(device.reply_time), "pdu-1a-card.reply_time");
+}
+
+#[test]
+fn a_meter_takes_its_register_from_the_profile_of_its_device() {
+    let site = shipped("cold-plate-hall");
+    let meter = site.plant.find_asset("it-a").unwrap();
+    let Detail::Meter(meter) = &site.plant.asset(meter).detail else { panic!("no meter") };
+    // A 64-bit register in steps of 1 Wh: it does not wrap in practice.
+    assert!((meter.register_step_kwh - 0.001).abs() < 1e-12);
+    assert_eq!((meter.register_modulus_kwh, meter.register_float32), (None, false));
+    assert_eq!((meter.category, meter.accuracy_percent), (Some(Category::One), Some(0.5)));
+    assert_eq!((meter.ct_ratio, meter.calibrated_on.as_deref()), (Some(320.0), Some("2026-02-12")));
+}
+
+#[test]
+fn points_that_the_site_leaves_out_are_not_bound() {
+    let site = shipped("orv3-rpu");
+    assert!(point(&site, "rpu", "hex.fan_board_10.power").is_some());
+    assert!(point(&site, "rpu", "hex.fan_board_11.power").is_none());
+    let [device] = site.devices.as_slice() else { panic!("one device") };
+    assert_eq!(device.bindings.iter().filter(|binding| binding.is_none()).count(), 16);
+    assert_eq!(device.address.to_string(), "modbus+tcp://10.30.0.12:502?unit=12");
+}
+
+#[test]
+fn a_publisher_gives_every_asset_of_a_kind_its_points() {
+    let site = shipped("dsx-hall");
+    for rack in ["Pod1C-E01", "Pod1C-E06"] {
+        assert_eq!(point(&site, rack, "power").unwrap().unit.symbol(), "kW");
+    }
+    assert!(point(&site, "Pod1C-E06", "liquid.flow").is_some());
+    assert!(point(&site, "Pod1C-E01", "liquid.flow").is_none());
+    assert!(point(&site, "C-E05-TAP-E1", "active_power").is_some());
+    let device = site.plant.find_asset("dsx-broker").unwrap();
+    assert!(site.plant.targets(device, EdgeKind::Measures).count() >= 12);
+}
+
+#[test]
+fn a_two_phase_cabinet_has_no_coolant_to_compute_heat_from() {
+    let site = shipped("two-phase-cabinet");
+    let cabinet = site.plant.find_asset("cabinet-1").unwrap();
+    let Detail::Rack(rack) = &site.plant.asset(cabinet).detail else { panic!("no rack") };
+    assert_eq!(rack.supply, Supply::Dc);
+    let cooled_by = site.plant.sources(cabinet, EdgeKind::Cools).next().unwrap();
+    let Detail::Loop(detail) = &site.plant.asset(cooled_by).detail else { panic!("no loop") };
+    assert_eq!((detail.technology, detail.coolant), (Technology::TwoPhase, None));
+    assert_eq!(detail.facility_coolant, Coolant::WATER);
+}
+
+const BROKER: &str = r#"
+[[sensor]]
+id = "air-1"
+
+[[device]]
+id = "broker"
+url = "mqtt://10.0.0.1"
+profile = "generic-room-sensor"
+user = "coldwatch"
+password = "${env:BROKER}"
+"#;
+
+#[test]
+fn secrets_are_asked_for_and_never_shown() {
+    let source = Source { name: "site.toml".into(), text: format!("{SITE}{BROKER}").into() };
+    let resolve = |reference: Reference<'_>| match reference {
+        Reference::Environment("BROKER") => Ok("s3cret".to_owned()),
+        other => Err(format!("{other:?} was not asked for")),
+    };
+    let site = read_site(&source, &Library::shipped(), &resolve).unwrap();
+    let Address::Mqtt { credentials: Some(credentials), .. } = &site.devices[0].address else {
+        panic!("no credentials")
+    };
+    assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("coldwatch", "s3cret"));
+    assert!(!format!("{site:?}").contains("s3cret"));
+
+    let nothing = |_: Reference<'_>| Err("BROKER is not set".to_owned());
+    let faults = read_site(&source, &Library::shipped(), &nothing).unwrap_err();
+    assert_eq!(faults[0].message, "the secret of \"password\" is not to be had: BROKER is not set");
+}
+
+#[test]
+fn a_profile_beside_the_site_stands_in_for_the_shipped_one() {
+    let mut library = Library::shipped();
+    let text = include_str!("data/crowded.toml").into();
+    library.add_profile("generic-pdu", Source { name: "profiles/generic-pdu.toml".into(), text });
+    let add = r#"
+[[pdu]]
+id = "pdu-1"
+
+[[device]]
+id = "card"
+url = "modbus+tcp://10.0.0.1"
+profile = "generic-pdu"
+asset = "pdu-1"
+"#;
+    let source = Source { name: "site.toml".into(), text: format!("{SITE}{add}").into() };
+    let site = read_site(&source, &library, &secret::unresolved).unwrap();
+    assert!(point(&site, "pdu-1", "zone_30.power").is_some());
 }

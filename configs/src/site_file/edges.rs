@@ -24,6 +24,24 @@ pub(super) struct Feed {
     pub(super) span: Range<usize>,
 }
 
+/// A rack has as many feeds as it says: one feeder more would count its power twice.
+fn check_feeds_of_racks(plant: &Plant, feeds: &[Feed], faults: &Faults<'_>) {
+    let mut feeders: HashMap<AssetId, u32> = HashMap::new();
+    for feed in feeds {
+        let Detail::Rack(rack) = &plant.asset(feed.to).detail else { continue };
+        let count = feeders.entry(feed.to).or_default();
+        *count += 1;
+        if *count == rack.feeds + 1 {
+            let name = &plant.asset(feed.to).name;
+            faults.add(
+                feed.span.clone(),
+                format!("\"{name}\" says feeds = {}, but this one comes on top", rack.feeds),
+                format!("name \"{name}\" only where its feeds end, or raise its feeds"),
+            );
+        }
+    }
+}
+
 /// Adds all assets, devices last. The second of two with one id is a fault.
 pub(super) fn add_assets(
     plant: &mut Plant,
@@ -106,6 +124,7 @@ pub(super) fn add_edges(
             plant.add_edge(id, EdgeKind::LocatedIn, site);
         }
     }
+    check_feeds_of_racks(plant, &feeds, faults);
     feeds
 }
 
