@@ -368,6 +368,9 @@ pub struct Plant {
     points: Vec<PointSpec>,
     asset_by_name: HashMap<Arc<str>, AssetId>,
     point_by_name: HashMap<(AssetId, Arc<str>), PointId>,
+    /// By asset: the edges that leave it, and those that arrive, as indices into `edges`.
+    leaving: Vec<Vec<usize>>,
+    arriving: Vec<Vec<usize>>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -383,7 +386,9 @@ impl From<PlantTables> for Plant {
         for asset in tables.assets {
             plant.add_asset(asset);
         }
-        plant.edges = tables.edges;
+        for edge in tables.edges {
+            plant.add_edge(edge.from, edge.kind, edge.to);
+        }
         for point in tables.points {
             plant.add_point(point);
         }
@@ -426,7 +431,15 @@ impl Plant {
         id
     }
 
+    /// Adds an edge between two assets of this plant; any other is not one.
     pub fn add_edge(&mut self, from: AssetId, kind: EdgeKind, to: AssetId) {
+        let index = self.edges.len();
+        self.leaving.resize_with(self.assets.len(), Vec::new);
+        self.arriving.resize_with(self.assets.len(), Vec::new);
+        let ends = (self.leaving.get_mut(from.index()), self.arriving.get_mut(to.index()));
+        let (Some(leaving), Some(arriving)) = ends else { return };
+        leaving.push(index);
+        arriving.push(index);
         self.edges.push(Edge { from, kind, to });
     }
 
@@ -469,17 +482,21 @@ impl Plant {
 
     /// What `from` points at by `kind`.
     pub fn targets(&self, from: AssetId, kind: EdgeKind) -> impl Iterator<Item = AssetId> + '_ {
-        self.edges
-            .iter()
-            .filter(move |edge| edge.from == from && edge.kind == kind)
-            .map(|edge| edge.to)
+        self.edges_in(&self.leaving, from, kind).map(|edge| edge.to)
     }
 
     /// What points at `to` by `kind`.
     pub fn sources(&self, to: AssetId, kind: EdgeKind) -> impl Iterator<Item = AssetId> + '_ {
-        self.edges
-            .iter()
-            .filter(move |edge| edge.to == to && edge.kind == kind)
-            .map(|edge| edge.from)
+        self.edges_in(&self.arriving, to, kind).map(|edge| edge.from)
+    }
+
+    fn edges_in<'a>(
+        &'a self,
+        lists: &'a [Vec<usize>],
+        asset: AssetId,
+        kind: EdgeKind,
+    ) -> impl Iterator<Item = &'a Edge> {
+        let list = lists.get(asset.index()).map(Vec::as_slice).unwrap_or_default();
+        list.iter().map(|&index| &self.edges[index]).filter(move |edge| edge.kind == kind)
     }
 }
