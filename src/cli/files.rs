@@ -73,7 +73,10 @@ fn toml_files(folder: &Path) -> anyhow::Result<Vec<(String, Source)>> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        // `NAME.test.toml` holds tests of rules, not rules.
+        let ends_in = |path: &Path, word| path.extension().is_some_and(|ending| ending == word);
+        let stem = path.file_stem().map_or(Path::new(""), Path::new);
+        if ends_in(&path, "toml") && !ends_in(stem, "test") {
             paths.push(path);
         }
     }

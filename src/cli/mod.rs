@@ -13,12 +13,12 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 mod calc;
+mod check;
 mod completions;
 mod dashboard;
 mod demo;
 mod document;
 mod files;
-
 mod man;
 mod rules;
 mod run;
@@ -48,6 +48,7 @@ enum Command {
     Status(status::Args),
     Simulate(simulate::Args),
     Calc(calc::Args),
+    Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
     Rules(rules::Args),
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Status(args) => Ok(status::run(&args)),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calc(args) => calc::run(args),
+        Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod calc;
+mod check;
 mod house;
 mod peer_modbus;
 mod program;

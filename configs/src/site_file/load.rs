@@ -56,18 +56,20 @@ impl<'a> Profiles<'a> {
     }
 }
 
-/// The rules of these files, checked against the plant. Rule ids are unique over all of them.
+/// The rules of these files, checked against the plant where there is one. Rule ids are unique over all of them.
 pub(super) fn rules(
     names: &[Arc<str>],
     library: &Library,
-    plant: &Plant,
+    plant: Option<&Plant>,
     faults: &Faults<'_>,
 ) -> Vec<RuleSpec> {
     let mut rules: Vec<RuleSpec> = Vec::new();
     for source in names.iter().filter_map(|name| library.rules(name)) {
         match rule_file::read(source) {
             Ok(read) => {
-                faults.extend(rule_file::check(source, &read, plant));
+                if let Some(plant) = plant {
+                    faults.extend(rule_file::check(source, &read, plant));
+                }
                 faults.extend(read.iter().filter_map(|rule| twice(source, rule, &rules)));
                 rules.extend(read);
             }

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use rules::{
     messages::SiteInfo,
+    metrics,
     plant::{Asset, AssetKind, Detail, Plant},
     rule::RuleSpec,
 };
@@ -91,7 +92,9 @@ fn read(
     let feeds = edges::add_edges(&mut plant, &declared, faults);
     meter_tree::check(&plant, &feeds, &places, faults);
     let devices = devices::bind(&mut plant, &devices, faults);
-    let rules = rules_table(&root, library, &plant, faults);
+    // Conditions also name computed points. On a plant with faults they would bring on faults that are not theirs.
+    let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
+    let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);
     root.finish();
     Some(Site { info: info?, plant, devices, rules })
 }
@@ -140,7 +143,7 @@ fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
 fn rules_table(
     root: &Table<'_>,
     library: &Library,
-    plant: &Plant,
+    plant: Option<&Plant>,
     faults: &Faults<'_>,
 ) -> Vec<RuleSpec> {
     let mut names: Vec<Arc<str>> = Vec::new();

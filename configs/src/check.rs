@@ -1,0 +1,93 @@
+//! What `coldwatch check` says of a file: what it holds, or everything that is wrong with it.
+
+use std::fmt;
+
+use rules::{alarm_set::AlarmSet, metrics};
+use serde::Serialize;
+
+use crate::{
+    fault::{Fault, Source},
+    library::Library,
+    profile_file, rule_file, secret,
+    site_file::read_site,
+    table::{self, Faults},
+};
+
+/// What a sound file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Contents {
+    Site {
+        devices: usize,
+        /// From devices; computed ones are not counted.
+        points: usize,
+        rules: usize,
+        /// Rules times the assets that each is for.
+        alarms: usize,
+    },
+    Profile {
+        points: usize,
+    },
+    Rules {
+        rules: usize,
+    },
+}
+
+impl fmt::Display for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Site { devices, points, rules, alarms } => {
+                write!(f, "{devices} devices, {points} points, {rules} rules → {alarms} alarms")
+            }
+            Self::Profile { points } => write!(f, "a profile with {points} points"),
+            Self::Rules { rules } => write!(f, "{rules} rules"),
+        }
+    }
+}
+
+/// Checks a site, profile or rule file. Secrets stay where they are.
+///
+/// # Errors
+/// All faults of the file, and of the profiles and rule files that a site uses.
+pub fn check(source: &Source, library: &Library) -> Result<Contents, Vec<Fault>> {
+    match kind(source) {
+        Kind::Site => site(source, library),
+        Kind::Profile => {
+            let profile = profile_file::read(source)?;
+            Ok(Contents::Profile { points: profile.offered().len() })
+        }
+        Kind::Rules => Ok(Contents::Rules { rules: rule_file::read(source)?.len() }),
+    }
+}
+
+enum Kind {
+    Site,
+    Profile,
+    Rules,
+}
+
+/// Which kind of file it is shows in its tables; a text without any is taken for a site.
+fn kind(source: &Source) -> Kind {
+    let faults = Faults::new(source);
+    let document = table::parse(source, &faults);
+    let has = |key: &str| document.get_ref().contains_key(key);
+    if has("rule") {
+        Kind::Rules
+    } else if has("protocol") || has("metadata") || has("point") || has("topic") {
+        Kind::Profile
+    } else {
+        Kind::Site
+    }
+}
+
+fn site(source: &Source, library: &Library) -> Result<Contents, Vec<Fault>> {
+    let site = read_site(source, library, &secret::unresolved)?;
+    let (devices, points, rules) =
+        (site.devices.len(), site.plant.points().len(), site.rules.len());
+    // Both were found sound when the site was read.
+    let alarms = metrics::plan(site.plant)
+        .ok()
+        .and_then(|plan| AlarmSet::compile(&site.rules, &plan.plant).ok())
+        .map_or(0, |compiled| compiled.set.len());
+    Ok(Contents::Site { devices, points, rules, alarms })
+}
