@@ -467,6 +467,7 @@ fn body(
         _ => Body::TwoPhase(TwoPhaseTank::settled(
             record.facility_coolant,
             design_kw.iter().sum(),
+            heat(|rack| rack.power_kw).iter().sum(),
             cooling.fws_supply_c,
             record.design_delta_temperature_k,
         )),

@@ -28,28 +28,56 @@ pub struct TwoPhaseTank {
 }
 
 impl TwoPhaseTank {
-    /// A tank for `design_heat_kw`, cooled by `coolant` that comes at `facility_c` and rises by `rise_k` at that heat.
-    pub fn settled(coolant: Coolant, design_heat_kw: f64, facility_c: f64, rise_k: f64) -> Self {
+    /// A tank for `design_heat_kw`, cooled by `coolant` that comes at `facility_c` and rises by `rise_k` at that heat, in
+    /// balance with `heat_kw`.
+    pub fn settled(
+        coolant: Coolant,
+        design_heat_kw: f64,
+        heat_kw: f64,
+        facility_c: f64,
+        rise_k: f64,
+    ) -> Self {
         let volumetric_kj = volumetric_heat_kj(coolant, facility_c);
         let design_flow_lpm = design_heat_kw / rise_k / volumetric_kj * 60.0;
         let design_rate = capacity_rate_kw_per_k(design_flow_lpm, volumetric_kj);
         let effectiveness = rise_k / (BOILING_C - facility_c).max(rise_k + 1.0);
-        Self {
+        let mut tank = Self {
             coolant,
             design_flow_lpm,
             conductance: -design_rate * (1.0 - effectiveness).ln(),
-            valve: Controller::at(0.6, 0.05, 30.0, 0.02, (0.02, 1.0)),
+            valve: Controller::at(0.5, 0.15, 40.0, 0.02, (0.02, 1.0)),
             boiling_c: BOILING_C,
             level_percent: 91.0,
             leak_lph: 0.0,
             facility: FacilitySide { supply_c: facility_c, ..Default::default() },
+        };
+        // More opening takes more heat, so halving finds the valve's place.
+        let water = FacilityWater { supply_c: facility_c, flows: true };
+        let (mut low, mut high) = (tank.valve.least, tank.valve.most);
+        for _ in 0..40 {
+            tank.valve.output = f64::midpoint(low, high);
+            tank.condense(water);
+            if tank.facility.heat_kw < heat_kw {
+                low = tank.valve.output;
+            } else {
+                high = tank.valve.output;
+            }
         }
+        tank
     }
 
     pub fn step(&mut self, seconds: f64, heat_kw: f64, water: FacilityWater) {
+        self.valve.step(self.boiling_c - BOILING_C, seconds);
+        self.condense(water);
+        self.boiling_c += (heat_kw - self.facility.heat_kw) * seconds / TANK_KJ_PER_K;
+        self.level_percent =
+            (self.level_percent - self.leak_lph * seconds / 3600.0 / 20.0).max(0.0);
+    }
+
+    /// Heat through the condenser at the valve's place.
+    fn condense(&mut self, water: FacilityWater) {
         let facility_c = water.supply_c;
-        let position = self.valve.step(self.boiling_c - BOILING_C, seconds);
-        let opening = if water.flows { position } else { 0.0 };
+        let opening = if water.flows { self.valve.output } else { 0.0 };
         let flow_lpm = 1.5 * self.design_flow_lpm * opening;
         let rate = capacity_rate_kw_per_k(flow_lpm, volumetric_heat_kj(self.coolant, facility_c));
         // One side boils, so its capacity is unbounded: ε = 1 − e^−NTU.
@@ -61,9 +89,6 @@ impl TwoPhaseTank {
             flow_lpm,
             heat_kw: taken_kw,
         };
-        self.boiling_c += (heat_kw - taken_kw) * seconds / TANK_KJ_PER_K;
-        self.level_percent =
-            (self.level_percent - self.leak_lph * seconds / 3600.0 / 20.0).max(0.0);
     }
 
     /// Gauge pressure of the vapour: nought at the boiling point that the tank is run at.
@@ -86,7 +111,8 @@ mod tests {
 
     #[test]
     fn the_condenser_holds_the_boiling_point_and_its_heat_balances() {
-        let mut tank = TwoPhaseTank::settled(Coolant::WATER, 860.0, 26.0, 9.0);
+        let mut tank = TwoPhaseTank::settled(Coolant::WATER, 860.0, 500.0, 26.0, 9.0);
+        assert!((tank.facility.heat_kw - 500.0).abs() < 0.1);
         let before_kwh = tank.stored_kwh();
         let (mut in_kwh, mut out_kwh) = (0.0, 0.0);
         for step in 0..18_000 {
