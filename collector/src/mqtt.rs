@@ -139,6 +139,16 @@ impl Mapper {
         &self.tally
     }
 
+    /// What is wrong at the moment, or went wrong last.
+    fn trouble(&self) -> Option<String> {
+        let waiting = match &self.form {
+            Form::Topics(_) => 0,
+            Form::Metadata(map) => map.waiting(),
+        };
+        let trouble = || (waiting > 0).then(|| format!("{waiting} values without metadata"));
+        self.tally.trouble.clone().or_else(trouble)
+    }
+
     /// Of a feed with metadata: tags that are described, and how many of them give a point.
     pub fn joined(&self) -> (usize, usize) {
         match &self.form {
@@ -243,7 +253,7 @@ impl Feed {
     fn view(&self, dropped: u64) -> LinkView {
         let tally = self.mapper.tally();
         LinkView {
-            trouble: self.view.trouble.clone().or_else(|| tally.trouble.clone()),
+            trouble: self.view.trouble.clone().or_else(|| self.mapper.trouble()),
             replies: tally.messages,
             discarded: tally.discarded() + dropped,
             ..self.view.clone()

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[path = "../../tests/support/mosquitto.rs"]
+mod mosquitto;
 #[path = "../../tests/support/replay.rs"]
 mod replay;
 
@@ -30,7 +32,7 @@ use rules::{
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::replay::Row;
+use crate::{mosquitto::Mosquitto, replay::Row};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -271,6 +273,42 @@ async fn a_gateway_that_does_not_take_samples_leaves_the_messages_at_the_broker(
     // One batch in the queue and one in hand, at most 64 messages each, are all that was acknowledged.
     assert!(broker.backlog(CLIENT_ID) > 4000, "{}", broker.backlog(CLIENT_ID));
     gateway.until_delivered(&broker).await;
+    check_powers(&gateway.last);
+    stop.cancel();
+    running.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto"]
+async fn mosquitto_and_a_restart_of_it_give_the_same() {
+    let mut mosquitto = Mosquitto::start();
+    let address = SocketAddr::from(([127, 0, 0, 1], mosquitto.port));
+    let stop = CancellationToken::new();
+    let (mut gateway, running) = start(hall_at(address), &stop);
+    gateway.until("a connection", is_up).await;
+    let rows = recording();
+    let feed = publisher(address);
+    let (first, second) = rows.split_at(rows.len() / 2);
+    replay::replay(first, &feed, None).await.unwrap();
+    mosquitto.restart();
+    gateway.until("the loss", |view| !is_up(view)).await;
+    gateway.until("a connection", is_up).await;
+    replay::replay(second, &feed, None).await.unwrap();
+    // What comes last says that everything before it has come: no leak was recorded.
+    let leak = Row {
+        offset: Duration::ZERO,
+        topic: "BMS/v1/PUB/Value/Sensor/LeakDetect/nvidia/titan/pod1C/leakStatus/state/rValue"
+            .to_owned(),
+        payload: r#"{"value":1,"timestamp":{{timestamp_ms}},"quality":1}"#.to_owned(),
+    };
+    replay::replay(&[leak], &feed, None).await.unwrap();
+    let leaks = |last: &Last| {
+        last.get("EnvSensorsPod1C.leak.state").is_some_and(|s| s.value == Ok(Value::State(1)))
+    };
+    while !leaks(&gateway.last) {
+        let batch = timeout(Duration::from_secs(15), gateway.batches.recv()).await;
+        gateway.take(batch.expect("the last message").unwrap());
+    }
     check_powers(&gateway.last);
     stop.cancel();
     running.stopped().await;

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, NetworkOptions,
     Outgoing, Packet, PubAck, Publish, QoS, Request, StateError, Subscribe, SubscribeFilter,
-    SubscribeReasonCode,
+    SubscribeReasonCode, mqttbytes,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -543,9 +543,10 @@ impl Worker {
 /// The reason in words, without the library's wrapping.
 pub(crate) fn describe(error: &ConnectionError) -> String {
     match error {
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            error.to_string()
-        }
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) => error.to_string(),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             "no answer in time".to_owned()
         }

@@ -178,6 +178,11 @@ impl MetadataMap {
         (self.tags.len(), self.tags.values().filter(|tag| tag.target.is_some()).count())
     }
 
+    /// Tags with a value whose metadata has not come.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// `None`: no topic of this contract.
     pub(super) fn map(
         &mut self,
