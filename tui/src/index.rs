@@ -66,7 +66,7 @@ pub struct CduPoints {
 }
 
 /// One side of a heat exchanger.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SidePoints {
     pub supply: Option<PointId>,
     pub back: Option<PointId>,
@@ -100,7 +100,9 @@ pub struct RackPoints {
     pub power: Option<PointId>,
     pub load: Option<PointId>,
     pub density: Option<PointId>,
+    /// The branch of the loop; for a cabinet that is cooled by facility water itself, that side.
     pub liquid: SidePoints,
+    pub is_facility_side: bool,
     pub specific_flow: Option<PointId>,
     pub capture: Option<PointId>,
     pub leak: Option<PointId>,
@@ -152,7 +154,7 @@ impl Index {
         self.cdu_of.get(asset.index()).copied().flatten()
     }
 
-    /// Which of [`Self::racks`] shows this asset: the rack itself, or the only one that this meter feeds.
+    /// Which of [`Self::racks`] shows this asset: the rack itself, or the only one that this feeder or device serves.
     pub fn rack(&self, asset: AssetId) -> Option<usize> {
         self.rack_of.get(asset.index()).copied().flatten()
     }
@@ -216,6 +218,14 @@ impl Index {
             }
         }
         self.connect_feeders(plant);
+        for circuit in plant.of_kind(AssetKind::Loop) {
+            let Detail::Loop(detail) = &plant.asset(circuit).detail else { continue };
+            for rack in plant.targets(circuit, EdgeKind::Cools) {
+                if let Some(rack) = self.rack(rack) {
+                    self.racks[rack].technology = Some(detail.technology);
+                }
+            }
+        }
         for at in 0..self.cdus.len() {
             let cdu = self.cdus[at].asset;
             if let Some(slot) = self.cdu_of.get_mut(cdu.index()) {
@@ -231,7 +241,6 @@ impl Index {
                 self.cdus[at].technology = detail.technology;
                 for rack in plant.targets(circuit, EdgeKind::Cools) {
                     let Some(rack) = self.rack(rack) else { continue };
-                    self.racks[rack].technology = Some(detail.technology);
                     self.racks[rack].cdu.get_or_insert(at);
                     self.cdus[at].racks.push(rack);
                 }
@@ -239,6 +248,7 @@ impl Index {
             self.cdus[at].racks.sort_unstable();
             self.cdus[at].racks.dedup();
         }
+        self.connect_devices(plant);
     }
 }
 
@@ -247,7 +257,9 @@ impl Index {
         let mut fed: HashMap<AssetId, Vec<usize>> = HashMap::new();
         for edge in plant.edges().iter().filter(|edge| edge.kind == EdgeKind::Feeds) {
             if let Some(rack) = self.rack(edge.to) {
-                let power = plant.find_point(edge.from, "active_power");
+                let power = ["active_power", "power"]
+                    .iter()
+                    .find_map(|quantity| plant.find_point(edge.from, quantity));
                 self.racks[rack].feeders.push((edge.from, power));
                 fed.entry(edge.from).or_default().push(rack);
             }
@@ -255,6 +267,24 @@ impl Index {
         for (feeder, racks) in fed {
             if let ([rack], Some(slot)) = (racks.as_slice(), self.rack_of.get_mut(feeder.index())) {
                 slot.get_or_insert(*rack);
+            }
+        }
+    }
+
+    /// A device that reports on one asset is found where that asset is.
+    fn connect_devices(&mut self, plant: &Plant) {
+        let mut measured: HashMap<AssetId, Vec<AssetId>> = HashMap::new();
+        for edge in plant.edges().iter().filter(|edge| edge.kind == EdgeKind::Measures) {
+            measured.entry(edge.from).or_default().push(edge.to);
+        }
+        for (device, assets) in measured {
+            let [asset] = assets.as_slice() else { continue };
+            let (cdu, rack) = (self.cdu(*asset), self.rack(*asset));
+            if let Some(slot) = self.cdu_of.get_mut(device.index()) {
+                *slot = slot.or(cdu);
+            }
+            if let Some(slot) = self.rack_of.get_mut(device.index()) {
+                *slot = slot.or(rack);
             }
         }
     }
@@ -315,6 +345,18 @@ const PUMPS_SHOWN: u32 = 8;
 
 fn rack_points(plant: &Plant, asset: AssetId, rack: &Rack, row: usize) -> RackPoints {
     let point = |quantity: &str| plant.find_point(asset, quantity);
+    let branch = side_points(plant, asset, "liquid");
+    let is_facility_side = branch.flow.is_none() && point("fws.flow").is_some();
+    let liquid = if is_facility_side {
+        let facility = side_points(plant, asset, "fws");
+        SidePoints {
+            delta: facility.delta.or(branch.delta),
+            heat: facility.heat.or(branch.heat),
+            ..facility
+        }
+    } else {
+        branch
+    };
     RackPoints {
         asset,
         design_power_kw: rack.design_power_kw,
@@ -327,8 +369,9 @@ fn rack_points(plant: &Plant, asset: AssetId, rack: &Rack, row: usize) -> RackPo
         power: point("power"),
         load: point("load"),
         density: point("power_density"),
-        liquid: side_points(plant, asset, "liquid"),
-        specific_flow: point("liquid.specific_flow"),
+        liquid,
+        is_facility_side,
+        specific_flow: point("liquid.specific_flow").filter(|_| !is_facility_side),
         capture: point("heat_capture"),
         leak: point("leak.state"),
         feeders: Vec::new(),

@@ -383,7 +383,7 @@ fn detail<'a>(scene: &Scene<'a>, rack: &RackPoints) -> Section<'a> {
         told(scene, "liquid", &[("", &figure(liquid.heat), 1), ("capture ", &capture, 0)]),
         told(
             scene,
-            "coolant",
+            if rack.is_facility_side { "facility" } else { "coolant" },
             &[
                 ("supply ", &figure(liquid.supply), 1),
                 ("return ", &figure(liquid.back), 1),

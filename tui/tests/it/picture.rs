@@ -1,9 +1,10 @@
 //! The picture follows the gateway.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rules::{
     alarm::{Letter, Priority},
+    plant::EdgeKind,
     value::NoData,
 };
 use tui::{
@@ -102,4 +103,19 @@ fn the_most_urgent_alarm_comes_first() {
     assert_eq!(order, expected);
     assert_eq!(model.counts().suppressed, 6);
     assert_eq!(model.counts().active, [1, 3, 1, 0]);
+}
+
+#[test]
+fn a_loop_is_found_at_its_unit_a_feeder_at_its_rack_and_a_device_at_what_it_reports_on() {
+    let hall = Hall::new();
+    let mut snapshot = hall.snapshot();
+    let mut plant = (*snapshot.plant).clone();
+    plant.add_edge(hall.asset("m-205"), EdgeKind::Measures, hall.asset("r2-05-a"));
+    snapshot.plant = Arc::new(plant);
+    let model = Model::new(snapshot);
+    let found = |name: &str| model.name(model.index.shown_at(hall.asset(name))).to_owned();
+    assert_eq!(found("loop-2"), "cdu-2");
+    assert_eq!(found("r2-05-a"), "r2-05");
+    assert_eq!(found("m-205"), "r2-05");
+    assert_eq!(found("hall-1"), "hall-1", "what has no screen stays what it is");
 }
