@@ -16,8 +16,8 @@ use crate::{
     alarm_set::{AlarmSet, Transition},
     ledger::{Ledger, LedgerRow, RegisterEvent},
     messages::{
-        Action, Change, Command, EVENTS_KEPT, Event, Health, LinkView, SCHEMA, SiteInfo, Snapshot,
-        Update, What,
+        Action, AlarmView, Change, Command, EVENTS_KEPT, Event, Health, LinkView, SCHEMA, SiteInfo,
+        Snapshot, Update, What,
     },
     metrics::{Check, Known, Metric, Plan},
     plant::{AssetId, AssetKind, Origin, Plant, PointId},
@@ -200,6 +200,11 @@ impl Engine {
             (Origin::Polled | Origin::Published, Err(reason)) => Err(*reason),
         };
         Reading { value, at: known.at, coverage: known.coverage }
+    }
+
+    /// The state of one alarm, whatever its letter; `None` when there is no such alarm.
+    pub fn alarm(&self, name: &str) -> Option<AlarmView> {
+        self.alarms.find(name, &self.for_rules)
     }
 
     /// Everything a new client needs; changes up to `seq` are in it.
