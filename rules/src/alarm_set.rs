@@ -146,7 +146,9 @@ impl AlarmSet {
             let step = alarm.life.tick(rule.on_stale.apply(judged), elapsed, rule.timing);
             let after = alarm.life.letter(rule.timing);
             let unknown = judged.is_none();
-            if std::mem::replace(&mut alarm.unknown, unknown) != unknown || before != after {
+            // Nobody lists a normal alarm, so that a lost link does not make news of everything behind it.
+            let turned = std::mem::replace(&mut alarm.unknown, unknown) != unknown;
+            if (before != after || turned && after != Letter::A) && !alarm.listed {
                 alarm.listed = true;
                 self.changed.push(index);
             }

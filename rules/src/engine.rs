@@ -1,8 +1,8 @@
 //! The one function that decides: [`Engine::step`]. Live running, replay and tests drive it alike; it never waits, reads a
 //! clock or does I/O.
 //!
-//! One tick goes: clock → freshness of every point → metrics → alarms → ledger. Samples, link reports and commands act
-//! between ticks; what follows from them shows at the next one.
+//! Every step looks at the clock first. One tick goes: freshness of every point → metrics → alarms → ledger. Samples, link
+//! reports and commands act between ticks; what follows from them shows at the next one.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -166,6 +166,8 @@ impl Engine {
     /// One step. Decisions are added to `out`.
     pub fn step(&mut self, now: Now, input: Input<'_>, out: &mut Events) {
         let (first_event, first_row) = (out.events.len(), out.rows.len());
+        // Before the input: the first sample after a step of the clock is not measured by stamps from before it.
+        self.watch_clock(&now, out);
         match input {
             Input::Samples(samples) => {
                 for sample in samples {
@@ -254,7 +256,7 @@ impl Engine {
 
     fn take(&mut self, now: &Now, sample: &Sample, out: &mut Events) {
         self.counts.samples += 1;
-        let Some(at) = self.stamp(now, sample) else {
+        let Some((at, source_time)) = self.stamp(now, sample) else {
             self.counts.late += 1;
             return;
         };
@@ -264,7 +266,7 @@ impl Engine {
         if slot.value.is_ok() {
             slot.good_at = Some(at);
         }
-        slot.source_time = sample.source_time;
+        slot.source_time = source_time;
         self.told.dirty.mark(sample.point);
         if let (Some(meter), Ok(value)) =
             (self.meters.of_point[sample.point.index()], &sample.value)
@@ -277,20 +279,19 @@ impl Engine {
         }
     }
 
-    /// S6: when the sample counts as taken; `None` when it is too old or out of order for the current value.
-    fn stamp(&self, now: &Now, sample: &Sample) -> Option<Mono> {
+    /// S6: when the sample counts as taken, by both clocks; `None` when it is too old or out of order for the current
+    /// value. A time in the future is not believed, so that it cannot hold up the samples after it.
+    fn stamp(&self, now: &Now, sample: &Sample) -> Option<(Mono, Option<DateTime<Utc>>)> {
         let slot = &self.slots[sample.point.index()];
         let (Some(source), Some(received)) = (sample.source_time, now.label(sample.at)) else {
-            return Some(sample.at);
+            return Some((sample.at, sample.source_time));
         };
         let age = received - source;
+        let source = if -age > PUBLISHED_MAX_AHEAD { received } else { source };
         if age > PUBLISHED_MAX_AGE || slot.source_time.is_some_and(|newest| source < newest) {
             return None;
         }
-        if -age > PUBLISHED_MAX_AHEAD {
-            return Some(sample.at);
-        }
-        Some(sample.at - age.to_std().unwrap_or(Duration::ZERO))
+        Some((sample.at - age.to_std().unwrap_or(Duration::ZERO), Some(source)))
     }
 
     fn link(&mut self, now: &Now, link: &LinkView, out: &mut Events) {
@@ -329,7 +330,6 @@ impl Engine {
     }
 
     fn tick(&mut self, now: &Now, out: &mut Events) {
-        self.watch_clock(now, out);
         self.judge_freshness(now);
         for metric in &self.metrics {
             let known = metric.evaluate(&self.known, now.mono);

@@ -58,6 +58,22 @@ fn a_published_sample_of_five_minutes_ago_is_used_and_an_older_one_is_not() {
 }
 
 #[test]
+fn after_a_step_of_the_clock_the_order_of_source_times_begins_anew() {
+    let step =
+        Line { t: 2.0, op: Some("clock_step".into()), delta: Some(-3600.0), ..Line::default() };
+    let lines = [sample(0.0, 42.0, 0.0), step, sample(3.0, 46.0, 3.0 - 3600.0)];
+    let outcomes = bench("p > 45 °C", true).play(&lines, 0.0).unwrap();
+    assert_eq!(moves(&outcomes), [(3.0, A, B)]);
+}
+
+#[test]
+fn a_sample_from_the_future_counts_as_of_its_receipt() {
+    let lines = [sample(5.0, 46.0, 500.0), sample(6.0, 42.0, 6.0)];
+    let outcomes = bench("p > 45 °C", true).play(&lines, 0.0).unwrap();
+    assert_eq!(moves(&outcomes), [(5.0, A, B), (6.0, B, D)]);
+}
+
+#[test]
 fn a_polled_point_has_no_source_time() {
     let lines = [sample(400.0, 46.0, 0.0)];
     let outcomes = bench("p > 45 °C", false).play(&lines, 0.0).unwrap();
