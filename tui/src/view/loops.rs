@@ -46,7 +46,7 @@ const COLUMNS: &[Column<CduPoints>] = &[
     figure("load %", 8, 2, |scene, cdu| point(scene, cdu.load, 0)),
     Column {
         heading: "pumps",
-        width: 11,
+        width: 10,
         rank: 3,
         is_figure: false,
         cell: |scene, cdu| Cell::Text(pumps(scene, cdu), Style::new()),
@@ -84,8 +84,9 @@ fn pumps(scene: &Scene<'_>, cdu: &CduPoints) -> String {
 fn pump_word(scene: &Scene<'_>, pump: &PumpPoints) -> String {
     let state = scene.model.figure(pump.state);
     let speed = scene.model.figure(pump.speed);
+    let mark = if state.mark.is_some() { "*" } else { "" };
     match (&state.shown, &speed.shown) {
-        (Shown::Words(words), _) => short_state(&scene.words(words)),
+        (Shown::Words(words), _) => format!("{}{mark}", short_state(&scene.words(words))),
         (Shown::Unknown(_), _) | (_, Shown::Unknown(_)) => "?".to_owned(),
         (_, Shown::Number(speed)) => format!("{}%", number::decimal(*speed, 0)),
         _ => "-".to_owned(),
@@ -107,7 +108,7 @@ pub(super) fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let listed = &scene.state.visible().cdus;
     let columns = fitting(COLUMNS, scene.width.saturating_sub(NAME + 1 + ALARMS));
     let heading = scene.heading("LOOPS", Some(Pane::Loops)).to(NAME + 1);
-    let heading = headings(heading, &columns).plain("alarms ");
+    let heading = headings(heading, &columns).plain(" alarms ");
     Section {
         heading,
         lines: listed.len().max(1),
@@ -140,7 +141,7 @@ fn line(
         NAME,
         Style::new(),
     );
-    let row = cells(row, scene, columns, cdu);
+    let row = cells(row, scene, columns, cdu).gap(1);
     let row = standing(row, scene, cdu.asset);
     let note = match cdu.technology {
         Technology::ColdPlate => "",
@@ -189,7 +190,7 @@ fn branches<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     let columns = fitting(racks::BRANCH_COLUMNS, scene.width.saturating_sub(NAME + 1 + ALARMS));
     let heading = scene.heading("RACKS", Some(Pane::Branches)).to(NAME + 1);
     Section {
-        heading: headings(heading, &columns).plain("state "),
+        heading: headings(heading, &columns).plain(" state "),
         lines: listed.len().max(1),
         least: 3,
         most: usize::MAX,

@@ -479,7 +479,7 @@ pub(super) fn branch_line(
         NAME,
         Style::new(),
     );
-    let row = cells(row, scene, columns, rack);
+    let row = cells(row, scene, columns, rack).gap(1);
     state(row, scene, rack).into_line()
 }
 
