@@ -23,7 +23,7 @@ const CRATES: [(&str, &[&str]); 7] = [
 
 /// Libraries that reach the outside, each with the crates that may name them.
 const EDGES: [(&str, &[&str]); 5] = [
-    ("tokio-modbus", &["links", "collector", "simulator"]),
+    ("tokio-modbus", &["links", "simulator"]),
     ("rumqttc", &["links"]),
     ("rustls", &["links"]),
     ("ratatui", &["tui"]),

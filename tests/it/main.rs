@@ -8,6 +8,7 @@ mod check;
 mod house;
 mod peer_modbus;
 mod program;
+mod readme;
 mod rules;
 mod simulate;
 mod support;
