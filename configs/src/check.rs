@@ -36,13 +36,23 @@ pub enum Contents {
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Site { devices, points, rules, alarms } => {
-                write!(f, "{devices} devices, {points} points, {rules} rules → {alarms} alarms")
-            }
-            Self::Profile { points } => write!(f, "a profile with {points} points"),
-            Self::Rules { rules } => write!(f, "{rules} rules"),
+            Self::Site { devices, points, rules, alarms } => write!(
+                f,
+                "{}, {}, {} → {}",
+                count(*devices, "device"),
+                count(*points, "point"),
+                count(*rules, "rule"),
+                count(*alarms, "alarm")
+            ),
+            Self::Profile { points } => write!(f, "a profile with {}", count(*points, "point")),
+            Self::Rules { rules } => f.write_str(&count(*rules, "rule")),
         }
     }
+}
+
+/// `1 fault`, `3 faults`.
+pub fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Checks a site, profile or rule file. Secrets stay where they are.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use configs::{
-    check::{Contents, check},
+    check::{Contents, check, count},
     fault::{Fault, Source},
     library::Library,
     render::{self, FaultView},
@@ -113,10 +113,6 @@ fn text(checked: &[Checked]) -> String {
         out.push('\n');
     }
     out
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 #[derive(Serialize)]
