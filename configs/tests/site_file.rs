@@ -11,7 +11,10 @@ use configs::{
 };
 use rules::{
     coolant::{Coolant, Fluid},
+    metrics::{self, Known},
     plant::{AssetKind, Category, Detail, EdgeKind, Origin, PointSpec, Supply, Technology},
+    time::Mono,
+    value::{NoData, Undefined},
 };
 use serde::Deserialize;
 
@@ -305,4 +308,42 @@ asset = "pdu-1"
     let source = Source { name: "site.toml".into(), text: format!("{SITE}{add}").into() };
     let site = read_site(&source, &library, &secret::unresolved).unwrap();
     assert!(point(&site, "pdu-1", "zone_30.power").is_some());
+}
+
+#[test]
+fn a_meter_over_several_racks_tells_the_power_of_none() {
+    let add = r#"
+[[rack]]
+id = "rack-2"
+row = "R1"
+position = 2
+design_power = "132 kW"
+feeds = 1
+
+[[rack]]
+id = "rack-3"
+row = "R1"
+position = 3
+design_power = "132 kW"
+feeds = 1
+
+[[meter]]
+id = "row"
+role = "it_load"
+max_power = "400 kW"
+feeds = ["rack-2", "rack-3"]
+
+[[device]]
+id = "row-meter"
+url = "modbus+tcp://10.0.0.1"
+profile = "generic-meter"
+asset = "row"
+"#;
+    let plan = metrics::plan(read(&format!("{SITE}{add}")).unwrap().plant).unwrap();
+    let rack = plan.plant.find_asset("rack-2").unwrap();
+    let power = plan.plant.find_point(rack, "power").unwrap();
+    let metric = plan.metrics.iter().find(|metric| metric.point == power).unwrap();
+    let known = vec![Known { value: Ok(70.0), ..Known::NEVER_SEEN }; plan.plant.points().len()];
+    let value = metric.evaluate(&known, Mono::ZERO).value;
+    assert_eq!(value, Err(NoData::Undefined(Undefined::NotMetered)));
 }

@@ -200,11 +200,13 @@ impl Planner {
         }
     }
 
-    /// The sum over the rack's feeds, which must all be metered and known.
+    /// The sum over the rack's feeds, which must all be metered and known. What feeds other racks too tells nothing of
+    /// this one.
     fn rack_power(&mut self, rack: AssetId, detail: &Rack) -> PointId {
         let feeds: Vec<(PointId, Sign)> = self
             .plant
             .sources(rack, EdgeKind::Feeds)
+            .filter(|&feed| self.plant.targets(feed, EdgeKind::Feeds).count() == 1)
             .filter_map(|feed| Some((self.power_of(feed)?, Sign::Plus)))
             .collect();
         let metered = feeds.len() >= detail.feeds as usize && !feeds.is_empty();
