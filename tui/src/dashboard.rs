@@ -229,3 +229,103 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use rules::{
+        messages::{Health, SCHEMA, SiteInfo, Update},
+        plant::Plant,
+        time::{BootId, Mono, Now, Trust, Wall},
+    };
+
+    use super::*;
+
+    const AT: Now = Now {
+        mono: Mono::from_secs(60),
+        wall: Wall { utc: DateTime::UNIX_EPOCH, trust: Trust::Untrusted },
+    };
+
+    fn snapshot(seq: u64) -> Snapshot {
+        Snapshot {
+            schema: SCHEMA,
+            boot: BootId(1),
+            seq,
+            at: AT,
+            site: SiteInfo {
+                id: "empty".to_owned(),
+                name: "Empty".to_owned(),
+                time_zone: "UTC".to_owned(),
+                gateway: "gw".to_owned(),
+                simulated: true,
+            },
+            plant: Arc::new(Plant::default()),
+            readings: Vec::new(),
+            alarms: Vec::new(),
+            links: Vec::new(),
+            events: Vec::new(),
+            ledger: Vec::new(),
+            health: Health::default(),
+        }
+    }
+
+    fn dashboard() -> (Dashboard, mpsc::Receiver<Command>) {
+        let (commands, sent) = mpsc::channel(1);
+        let state = State::new(snapshot(1), Looks::PLAIN, Some("zhao".to_owned()));
+        (Dashboard { state, commands, sent: 0, heard_at: Instant::now() }, sent)
+    }
+
+    fn update(seq: u64) -> Option<Feed> {
+        Some(Feed::Update(Update { seq, at: AT, changes: Vec::new() }))
+    }
+
+    #[test]
+    fn after_a_missed_update_only_a_snapshot_makes_the_picture_live_again() {
+        let (mut dashboard, _sent) = dashboard();
+        assert!(dashboard.hear(update(2)) == Draw::Soon);
+        dashboard.hear(update(4));
+        assert_eq!(dashboard.state.connection, Connection::Resync);
+        dashboard.hear(update(5));
+        assert_eq!(dashboard.state.connection, Connection::Resync);
+        dashboard.hear(Some(Feed::Snapshot(Box::new(snapshot(5)))));
+        dashboard.hear(update(6));
+        assert_eq!((dashboard.state.connection, dashboard.state.live().seq), (Connection::Live, 6));
+    }
+
+    #[test]
+    fn a_gateway_that_is_gone_is_said_at_once() {
+        let (mut dashboard, _sent) = dashboard();
+        assert!(dashboard.hear(None) == Draw::Now);
+        assert_eq!(dashboard.state.connection, Connection::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_noticed_and_forgiven() {
+        let (mut dashboard, _sent) = dashboard();
+        tokio::time::advance(SILENCE).await;
+        assert!(!dashboard.listen());
+        tokio::time::advance(FRAME_EVERY).await;
+        assert!(dashboard.listen() && !dashboard.listen(), "said once");
+        assert_eq!(dashboard.state.connection, Connection::Silent);
+        dashboard.hear(update(2));
+        assert_eq!(dashboard.state.connection, Connection::Live);
+    }
+
+    #[test]
+    fn a_command_carries_the_operator_and_a_key_of_its_own() {
+        let (mut dashboard, mut sent) = dashboard();
+        let wish = || Wish::Ack { alarm: "x".into(), occurrence: Some(1) };
+        dashboard.send(wish());
+        let first = sent.try_recv().unwrap();
+        dashboard.send(wish());
+        let second = sent.try_recv().unwrap();
+        assert_eq!((first.by.as_str(), &first.action), ("zhao", &wish()));
+        assert_ne!(first.key, second.key);
+        assert_eq!(dashboard.state.notice, None);
+        dashboard.send(wish());
+        dashboard.send(wish());
+        assert!(dashboard.state.notice.is_some(), "a full queue is said, not waited for");
+    }
+}
