@@ -35,6 +35,8 @@ const CLOCK_STEP: TimeDelta = TimeDelta::seconds(1);
 /// Less than this is no voltage, more than this is a current: for the check of one against the other.
 const NO_VOLTAGE_V: f64 = 1.0;
 const SOME_CURRENT_A: f64 = 1.0;
+/// Conventional tripping current of a circuit breaker over its rated current (IEC 60898-1): none carries it for hours.
+const CONVENTIONAL_TRIP: f64 = 1.45;
 /// Standing alarms whose operands are told afresh with every update; a flood is told by its transitions.
 const LIVE_OPERANDS_MAX: usize = 100;
 /// So many idempotency keys are remembered.
@@ -392,15 +394,10 @@ impl Engine {
             }
         }
         for check in &self.checks {
-            let Check::VoltageUnderCurrent { voltage, current } = check;
-            let (Ok(volts), Ok(amperes)) =
-                (self.known[voltage.index()].value, self.known[current.index()].value)
-            else {
-                continue;
-            };
-            if volts.abs() < NO_VOLTAGE_V && amperes.abs() > SOME_CURRENT_A {
-                self.known[voltage.index()].value = Err(NoData::Implausible);
-                self.told.dirty.mark(*voltage);
+            let (doubtful, contradicted) = contradiction(*check, &self.known);
+            if contradicted {
+                self.known[doubtful.index()].value = Err(NoData::Implausible);
+                self.told.dirty.mark(doubtful);
             }
         }
     }
@@ -456,6 +453,21 @@ impl Meters {
             }
         }
         meters
+    }
+}
+
+/// The reading that a check doubts, and whether the other one contradicts it.
+fn contradiction(check: Check, known: &[Known]) -> (PointId, bool) {
+    let value = |point: PointId| known[point.index()].value.map_or(0.0, f64::abs);
+    let is_known = |point: PointId| known[point.index()].value.is_ok();
+    match check {
+        Check::VoltageUnderCurrent { voltage, current } => {
+            let none = is_known(voltage) && value(voltage) < NO_VOLTAGE_V;
+            (voltage, none && value(current) > SOME_CURRENT_A)
+        }
+        Check::CurrentBeyondLimit { current, limit } => {
+            (limit, is_known(limit) && value(current) > CONVENTIONAL_TRIP * value(limit))
+        }
     }
 }
 

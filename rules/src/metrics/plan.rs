@@ -30,6 +30,8 @@ pub struct Plan {
 pub enum Check {
     /// No voltage on a meter that carries current: the voltage is the one not believed.
     VoltageUnderCurrent { voltage: PointId, current: PointId },
+    /// More current than a breaker of that limit can carry for long: the limit is the one not believed.
+    CurrentBeyondLimit { current: PointId, limit: PointId },
 }
 
 /// Writes down every figure that the plant's points allow.
@@ -130,6 +132,11 @@ impl Planner {
             (self.has(asset, "voltage"), self.has(asset, "current"))
         {
             self.checks.push(Check::VoltageUnderCurrent { voltage, current });
+        }
+        if let (Some(current), Some(limit)) =
+            (self.has(asset, "current"), self.has(asset, "current_limit"))
+        {
+            self.checks.push(Check::CurrentBeyondLimit { current, limit });
         }
     }
 
@@ -278,6 +285,13 @@ impl Planner {
             if !flows.is_empty() {
                 let flow = self.compute((asset, "tcs.flow"), Formula::Sum(flows));
                 self.compute((asset, "tcs.specific_flow"), Formula::SpecificFlow { flow, power });
+            }
+            let members = self.members(&racks, "liquid.flow");
+            if !members.is_empty() {
+                self.compute(
+                    (asset, "rack_flow"),
+                    Formula::Aggregate { members, figure: Figure::Total },
+                );
             }
             for &cdu in &cdus {
                 self.cdu_heat(cdu, &detail);
