@@ -347,3 +347,16 @@ asset = "row"
     let value = metric.evaluate(&known, Mono::ZERO).value;
     assert_eq!(value, Err(NoData::Undefined(Undefined::NotMetered)));
 }
+
+#[test]
+fn every_rule_file_on_disk_ships_inside_the_program() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let mut on_disk: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+        .filter(|name| !name.ends_with(".test"))
+        .collect();
+    on_disk.sort();
+    assert_eq!(Library::shipped().rule_names().collect::<Vec<_>>(), on_disk);
+}
