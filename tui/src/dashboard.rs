@@ -277,20 +277,20 @@ mod tests {
         (Dashboard { state, commands, sent: 0, heard_at: Instant::now() }, sent)
     }
 
-    fn update(seq: u64) -> Option<Feed> {
-        Some(Feed::Update(Update { seq, at: AT, changes: Vec::new() }))
+    fn update(seq: u64) -> Feed {
+        Feed::Update(Update { seq, at: AT, changes: Vec::new() })
     }
 
     #[test]
     fn after_a_missed_update_only_a_snapshot_makes_the_picture_live_again() {
         let (mut dashboard, _sent) = dashboard();
-        assert!(dashboard.hear(update(2)) == Draw::Soon);
-        dashboard.hear(update(4));
+        assert!(dashboard.hear(Some(update(2))) == Draw::Soon);
+        dashboard.hear(Some(update(4)));
         assert_eq!(dashboard.state.connection, Connection::Resync);
-        dashboard.hear(update(5));
+        dashboard.hear(Some(update(5)));
         assert_eq!(dashboard.state.connection, Connection::Resync);
         dashboard.hear(Some(Feed::Snapshot(Box::new(snapshot(5)))));
-        dashboard.hear(update(6));
+        dashboard.hear(Some(update(6)));
         assert_eq!((dashboard.state.connection, dashboard.state.live().seq), (Connection::Live, 6));
     }
 
@@ -309,7 +309,7 @@ mod tests {
         tokio::time::advance(FRAME_EVERY).await;
         assert!(dashboard.listen() && !dashboard.listen(), "said once");
         assert_eq!(dashboard.state.connection, Connection::Silent);
-        dashboard.hear(update(2));
+        dashboard.hear(Some(update(2)));
         assert_eq!(dashboard.state.connection, Connection::Live);
     }
 
