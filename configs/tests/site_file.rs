@@ -355,7 +355,7 @@ fn every_rule_file_on_disk_ships_inside_the_program() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
-        .filter(|name| !name.ends_with(".test"))
+        .filter(|name| !name.contains('.'))
         .collect();
     on_disk.sort();
     assert_eq!(Library::shipped().rule_names().collect::<Vec<_>>(), on_disk);
