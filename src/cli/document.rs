@@ -16,6 +16,9 @@ use serde::Serialize;
 /// Version of the document. Within one, members are added and never renamed.
 const SCHEMA: u32 = 1;
 
+/// What monitoring plugins return when they cannot tell.
+pub(super) const UNKNOWN: u8 = 3;
+
 #[derive(Serialize)]
 pub(crate) struct Document {
     schema: u32,
@@ -23,7 +26,8 @@ pub(crate) struct Document {
     simulated: bool,
     at: String,
     clock: Trust,
-    /// Monitoring-plugin code of the worst active alarm: 0 ok, 1 warning, 2 critical, 3 unknown.
+    /// As monitoring plugins: 0 ok, 1 warning, 2 critical by the worst active alarm; 3 when there is none, but not every
+    /// device answers.
     pub(crate) worst: u8,
     alarms: Vec<Alarm>,
     devices: Vec<Device>,
@@ -97,7 +101,7 @@ impl Document {
             simulated: snapshot.site.simulated,
             at: time(snapshot.at.wall.utc),
             clock: snapshot.at.wall.trust,
-            worst: worst(&snapshot.alarms),
+            worst: worst(&snapshot.alarms, &snapshot.links),
             alarms: snapshot
                 .alarms
                 .iter()
@@ -194,12 +198,14 @@ impl Interval {
     }
 }
 
-/// Priorities 1 and 2 are critical, 3 and 4 a warning; an alarm that has returned to normal is neither.
-fn worst(alarms: &[AlarmView]) -> u8 {
+/// Priorities 1 and 2 are critical, 3 and 4 a warning; an alarm that has returned to normal is neither. Without an alarm
+/// all is well only where everything can be seen.
+fn worst(alarms: &[AlarmView], links: &[LinkView]) -> u8 {
     let active = alarms.iter().filter(|alarm| matches!(alarm.letter, Letter::B | Letter::C));
     match active.map(|alarm| alarm.priority).min() {
         Some(Priority::P1 | Priority::P2) => 2,
         Some(Priority::P3 | Priority::P4) => 1,
+        None if links.iter().any(|link| !link.up) => UNKNOWN,
         None => 0,
     }
 }

@@ -53,7 +53,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 () = stop_signal() => {}
             }
         } else {
-            stop_signal().await;
+            tokio::select! {
+                () = gateway.ended() => {}
+                () = stop_signal() => {}
+            }
         }
         gateway.stop().await?;
         Ok(ExitCode::SUCCESS)

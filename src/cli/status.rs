@@ -6,7 +6,10 @@ use anyhow::Context;
 use rules::{messages::Snapshot, plant::Origin, value::NoData};
 use tokio::time::{Instant, sleep};
 
-use super::{document::Document, files, runtime};
+use super::{
+    document::{Document, UNKNOWN},
+    files, runtime,
+};
 use crate::gateway::{Gateway, clock::ClockPolicy};
 
 /// Look at a site once: every device is read, every rule judged, and the result printed.
@@ -17,7 +20,7 @@ Examples:
   coldwatch status --site site.toml --json      everything, as one JSON document
 
 The exit code is that of the worst active alarm, as monitoring plugins use it: 0 ok, 1 warning (priority 3 or 4),
-2 critical (priority 1 or 2), 3 unknown.")]
+2 critical (priority 1 or 2), 3 unknown: no alarm, but a device does not answer, or the site cannot be used.")]
 pub(crate) struct Args {
     /// The site file.
     #[arg(long, value_name = "FILE")]
@@ -38,9 +41,6 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(5..=500))]
     height: u16,
 }
-
-/// What monitoring plugins return when they cannot tell.
-const UNKNOWN: u8 = 3;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
     look(args).map_or_else(

@@ -42,6 +42,11 @@ impl Gateway {
         Ok(Self { port, stop, task })
     }
 
+    /// Returns when the pipeline is gone, which before [`Self::stop`] only a panic can bring about.
+    pub(crate) async fn ended(&self) {
+        self.port.commands.closed().await;
+    }
+
     /// Stops in the direction of the data, and waits.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();

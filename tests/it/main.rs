@@ -12,4 +12,5 @@ mod program;
 mod readme;
 mod rules;
 mod simulate;
+mod status;
 mod support;
