@@ -191,6 +191,26 @@ fn one_known_member_decides_a_maximum_but_not_a_sum() {
 }
 
 #[test]
+fn a_member_without_the_value_is_left_out_and_said_to_be() {
+    let Compiled { set, not_applicable } = compiled("count(cdus where tcs.flow > 5 L/min) >= 1");
+    assert_eq!(set.len(), 1);
+    let why: Vec<&str> = not_applicable.iter().map(|entry| &*entry.why).collect();
+    assert_eq!(why, ["cdu-2 has no tcs.flow: left out of the aggregate"]);
+
+    // No rack has a ratio of its own, and that of the site does not stand in for it.
+    let Compiled { set, not_applicable } = compiled("count(racks where power_ratio > 3) >= 1");
+    assert!(set.is_empty());
+    assert_eq!(not_applicable.len(), 3);
+}
+
+#[test]
+fn a_figure_that_this_site_does_not_give_is_no_fault() {
+    let Compiled { set, not_applicable } = compiled("it_power > 100 kW");
+    assert!(set.is_empty());
+    assert_eq!(not_applicable[0].why, "hall has no it_power");
+}
+
+#[test]
 fn two_alarms_of_one_rule_need_two_names() {
     let specs = [RuleSpec::new("x", "power_ratio > 3"), RuleSpec::new("x", "power_ratio > 2")];
     let faults = AlarmSet::compile(&specs, &plant()).unwrap_err();

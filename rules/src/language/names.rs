@@ -212,19 +212,23 @@ impl Scope<'_> {
         if let Some(kind) = AssetKind::ALL.into_iter().find(|kind| kind.set() == head) {
             return Ok(Found::Set(self.plant.of_kind(kind).collect(), rest.map(str::to_owned)));
         }
-        if let Some(point) = self.site_point(name) {
+        if let (None, Some(point)) = (self.member, self.site_point(name)) {
             return Ok(Found::Point(point));
         }
         if let Some(asset) = self.plant.find_asset(head) {
             return self.on(asset, rest, name);
         }
-        match self.member {
-            Some(member) => self.on_asset(member, name),
-            None => Err(self.unknown(name, head)),
+        if let Some(member) = self.member {
+            return self.on_asset(member, name);
+        }
+        match self.plant.of_kind(AssetKind::Site).next() {
+            Some(site) if self.is_quantity(name) => Err(absent(self.plant.asset(site), name)),
+            Some(_) | None => Err(self.unknown(name, head)),
         }
     }
 
-    /// A name that starts with no asset is a quantity of the site itself: `power_ratio`.
+    /// A name that starts with no asset is a quantity of the site itself: `power_ratio`. Not inside `where`, where it
+    /// would stand in for a member that lacks the quantity.
     fn site_point(&self, quantity: &str) -> Option<PointId> {
         self.plant.of_kind(AssetKind::Site).find_map(|site| self.plant.find_point(site, quantity))
     }
