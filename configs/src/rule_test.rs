@@ -12,13 +12,16 @@
 //! A series gives one value a tick, from tick 0: a number, `bad` for bad quality, `_` for no sample. `42x10` is ten times
 //! 42, and `40+0.5x10` ten values that begin with 40 and rise by 0.5 each. `expect` is the whole list: nothing else may
 //! happen. A refused operation is expected as `{ t = 16, alarm = "SUP_HI", reject = "ack" }`.
+//!
+//! With `site = "hall.toml"` the points are those of that site, by their full names, with all figures computed from them;
+//! templates then make their alarms, `cdu.supply_hi@cdu-1`. The rules are those named, or else the site's own.
 
 use std::{collections::BTreeMap, fmt, ops::Range};
 
 use rules::{
     alarm::Letter,
-    replay::{Bench, BenchPoint, Line, Outcome},
-    rule::RuleSpec,
+    language::RuleFault,
+    replay::{Bench, Line, Outcome},
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -33,6 +36,8 @@ const TICKS_MAX: usize = 86_400;
 pub struct RuleTests {
     /// The rule files, relative to the test file, and where they are named.
     pub rules: Vec<Spanned<String>>,
+    /// The site file that gives the points, relative to the test file; absent: the rule files declare them.
+    pub site: Option<Spanned<String>>,
     tests: Vec<Spanned<RawTest>>,
 }
 
@@ -67,7 +72,9 @@ pub enum HappeningKind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
+    #[serde(default)]
     rules: Vec<Spanned<String>>,
+    site: Option<Spanned<String>>,
     #[serde(default)]
     test: Vec<Spanned<RawTest>>,
 }
@@ -108,23 +115,22 @@ pub fn read(source: &Source) -> Result<RuleTests, Vec<Fault>> {
             "see the example of a rule test in the documentation",
         )]
     })?;
-    Ok(RuleTests { rules: raw.rules, tests: raw.test })
+    Ok(RuleTests { rules: raw.rules, site: raw.site, tests: raw.test })
 }
 
 impl RuleTests {
-    /// Runs every test on rules and points that were read from the files it names.
+    /// Runs every test, each on a bench of its own that `bench` makes from the files named.
     ///
     /// # Errors
     /// Faults of the tests themselves: series, operations and expectations that mean nothing.
     pub fn run(
         &self,
         source: &Source,
-        rules: &[RuleSpec],
-        points: &[BenchPoint],
+        bench: impl Fn() -> Result<Bench, Vec<RuleFault>>,
     ) -> Result<Vec<Verdict>, Vec<Fault>> {
         let (mut verdicts, mut faults) = (Vec::new(), Vec::new());
         for test in &self.tests {
-            match run_one(source, test, rules, points) {
+            match run_one(source, test, &bench) {
                 Ok(verdict) => verdicts.push(verdict),
                 Err(found) => faults.extend(found),
             }
@@ -136,8 +142,7 @@ impl RuleTests {
 fn run_one(
     source: &Source,
     test: &Spanned<RawTest>,
-    rules: &[RuleSpec],
-    points: &[BenchPoint],
+    bench: impl Fn() -> Result<Bench, Vec<RuleFault>>,
 ) -> Result<Verdict, Vec<Fault>> {
     let raw = test.get_ref();
     let (mut faults, mut ticks) = (Vec::new(), 0);
@@ -170,8 +175,8 @@ fn run_one(
         .iter()
         .filter_map(|expect| happening(source, expect).map_err(|fault| faults.push(fault)).ok())
         .collect();
-    let bench = Bench::new(rules, points).map_err(|found| {
-        let message = |fault: rules::language::RuleFault| {
+    let bench = bench().map_err(|found| {
+        let message = |fault: RuleFault| {
             let message =
                 format!("rule \"{}\" does not fit its points: {}", fault.rule, fault.message);
             self::fault(source, test.span(), &message, &fault.remedy)

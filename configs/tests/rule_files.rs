@@ -10,7 +10,11 @@ use configs::{
     rule_file, rule_test, secret,
     site_file::read_site,
 };
-use rules::{alarm_set::AlarmSet, replay::BenchPoint, rule::RuleSpec};
+use rules::{
+    alarm_set::AlarmSet,
+    replay::{Bench, BenchPoint},
+    rule::RuleSpec,
+};
 
 fn source(text: &str) -> Source {
     Source { name: "x.toml".into(), text: text.into() }
@@ -50,6 +54,21 @@ fn every_shipped_rule_watches_something_in_a_small_hall() {
         let excused = NEED_OTHER_PROFILES.contains(&&*rule.id);
         let why = compiled.not_applicable.iter().filter(|entry| entry.rule == rule.id);
         assert!(watches != excused, "{}: {:?}", rule.id, why.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn shipped_rules_alarm_in_a_small_hall_as_they_say() {
+    let text = include_str!("data/hall.test.toml");
+    let tests = rule_test::read(&source(text)).unwrap_or_else(|faults| panic!("{}", told(&faults)));
+    assert_eq!(tests.site.as_ref().unwrap().get_ref(), "hall.toml");
+    let hall = source(include_str!("data/hall.toml"));
+    let site = read_site(&hall, &Library::shipped(), &secret::unresolved).unwrap();
+    let plan = rules::metrics::plan(site.plant).unwrap();
+    let verdicts = tests.run(&source(text), || Bench::of_site(&site.rules, plan.clone()));
+    for verdict in verdicts.unwrap_or_else(|faults| panic!("{}", told(&faults))) {
+        let said: Vec<String> = verdict.differences.iter().map(ToString::to_string).collect();
+        assert!(said.is_empty(), "{}\n{}", verdict.name, said.join("\n"));
     }
 }
 
@@ -106,7 +125,7 @@ fn alarms_live_as_the_semantics_say() {
         let text = source(&std::fs::read_to_string(&path).unwrap());
         let tests = rule_test::read(&text).unwrap_or_else(|faults| panic!("{}", told(&faults)));
         let (rules, points) = beside(folder, &tests);
-        let verdicts = tests.run(&text, &rules, &points);
+        let verdicts = tests.run(&text, || Bench::new(&rules, &points));
         for verdict in verdicts.unwrap_or_else(|faults| panic!("{}", told(&faults))) {
             let said: Vec<String> = verdict.differences.iter().map(ToString::to_string).collect();
             assert!(said.is_empty(), "{}: {}\n{}", path.display(), verdict.name, said.join("\n"));

@@ -1,7 +1,7 @@
 //! A trace played through the engine on a virtual clock: for rule tests, and for replays of recorded days.
 //!
 //! Ticks run each second from 0 to the time of the last line. A sample at a tick's time comes before it, an operation
-//! after it. The points are declared with the rules; no site is needed.
+//! after it. The points are declared with the rules, so that no site is needed, or are those of a site.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -110,26 +110,44 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// A bench whose points are declared with the rules.
+    ///
     /// # Errors
     /// The faults of rules that do not fit the points.
     pub fn new(rules: &[RuleSpec], points: &[BenchPoint]) -> Result<Self, Vec<RuleFault>> {
         let plant = bench_plant(points);
-        let site = plant.of_kind(AssetKind::Site).next();
-        let found = points.iter().filter_map(|point| {
-            let id = plant.find_point(site?, &point.name)?;
-            Some((Arc::clone(&point.name), (id, point.published)))
+        // The declared names are quantities of the one asset.
+        let found = plant.point_ids().map(|id| {
+            let point = plant.point(id);
+            (Arc::clone(&point.quantity), (id, point.origin == Origin::Published))
         });
         let points = found.collect();
-        let plan = Plan { plant, metrics: Vec::new(), checks: Vec::new() };
+        Self::with(Plan { plant, metrics: Vec::new(), checks: Vec::new() }, points, rules)
+    }
+
+    /// A bench with the points of a site by their full names, and the figures computed from them.
+    ///
+    /// # Errors
+    /// The faults of rules that do not fit the site.
+    pub fn of_site(rules: &[RuleSpec], plan: Plan) -> Result<Self, Vec<RuleFault>> {
+        let plant = &plan.plant;
+        let given = |id: &PointId| plant.point(*id).origin != Origin::Computed;
+        let found = plant.point_ids().filter(given).map(|id| {
+            (plant.point_name(id).into(), (id, plant.point(id).origin == Origin::Published))
+        });
+        let points = found.collect();
+        Self::with(plan, points, rules)
+    }
+
+    fn with(
+        plan: Plan,
+        points: HashMap<Arc<str>, (PointId, bool)>,
+        rules: &[RuleSpec],
+    ) -> Result<Self, Vec<RuleFault>> {
         let set = AlarmSet::compile(rules, &plan.plant)?.set;
         let engine = Engine::new(bench_site(), BootId(0), plan, set);
-        Ok(Self {
-            engine,
-            points,
-            offset: TimeDelta::zero(),
-            operations: 0,
-            events: Events::default(),
-        })
+        let (offset, events) = (TimeDelta::zero(), Events::default());
+        Ok(Self { engine, points, offset, operations: 0, events })
     }
 
     /// Plays a trace, at least until the tick at `until_s`. Lines may stand in any order.

@@ -74,8 +74,19 @@ fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
         let beside = path.parent().unwrap_or(Path::new("."));
         let named: Vec<PathBuf> =
             tests.rules.iter().map(|name| beside.join(name.get_ref())).collect();
-        let (rules, points) = load(&named)?;
-        for verdict in tests.run(&source, &rules, &points).map_err(told)? {
+        let (mut rules, points) = load(&named)?;
+        let verdicts = match &tests.site {
+            None => tests.run(&source, || Bench::new(&rules, &points)),
+            Some(site) => {
+                let site = files::load_site(&beside.join(site.get_ref()))?;
+                if tests.rules.is_empty() {
+                    rules = site.rules;
+                }
+                let plan = ::rules::metrics::plan(site.plant)?;
+                tests.run(&source, || Bench::of_site(&rules, plan.clone()))
+            }
+        };
+        for verdict in verdicts.map_err(told)? {
             if verdict.differences.is_empty() {
                 passed += 1;
                 continue;

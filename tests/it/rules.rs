@@ -23,6 +23,10 @@ fn rule_tests_pass_or_say_what_differs() {
     assert_eq!(String::from_utf8(out.stdout).unwrap(), "13 passed, 0 failed\n");
     assert!(out.status.success());
 
+    let hall = format!("{}/configs/tests/data/hall.test.toml", env!("CARGO_MANIFEST_DIR"));
+    let out = Command::new(COLDWATCH).args(["rules", "test", &hall]).output().unwrap();
+    assert_eq!(String::from_utf8(out.stdout).unwrap(), "6 passed, 0 failed\n", "on a site");
+
     let folder = tempfile::tempdir().unwrap();
     fs::copy(semantics("delays.toml"), folder.path().join("delays.toml")).unwrap();
     let wrong = "rules = [\"delays.toml\"]\n[[test]]\nname = \"too early\"\nseries = { ts = \"46x4\" }\n\
