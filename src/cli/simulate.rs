@@ -110,7 +110,7 @@ fn addresses(site: &Site) -> String {
     lines
 }
 
-/// The text of a site with its URLs replaced, read again to be sure.
+/// The text of a site with its URLs replaced and marked as simulated, read again to be sure.
 fn rewritten(
     source: &Source,
     library: &Library,
@@ -130,18 +130,28 @@ fn rewritten(
         let url = line.trim_start().strip_prefix("url").and_then(|rest| rest.split('"').nth(1));
         match url.and_then(|url| Some((url, served_at(url)?))) {
             Some((old, new)) => text.push_str(&line.replacen(old, new, 1)),
+            // Said under [site], so that every screen shows it.
+            None if line.trim_start().starts_with("simulated") => {}
             None => text.push_str(line),
+        }
+        if line.trim() == "[site]" {
+            text.push_str("simulated = true\n");
         }
     }
     let name = source.name.clone();
     let again =
         read_site(&Source { name, text: text.as_str().into() }, library, &secret::unresolved)
             .map_err(|faults| anyhow!(files::explain(&faults)))?;
+    let marked = again.info.simulated;
     let same = again
         .devices
         .iter()
         .zip(&served.devices)
         .all(|(written, served)| written.address.to_string() == served.address.to_string());
-    ensure!(same, "cannot rewrite {}: write each url = \"…\" on a line of its own", source.name);
+    ensure!(
+        same && marked,
+        "cannot rewrite {}: write [site] and each url = \"…\" on a line of its own",
+        source.name
+    );
     Ok(text)
 }

@@ -140,6 +140,7 @@ impl Reader {
             Rehearsal::Streams(arguments) => {
                 let program = Program::start(&mut self.coldwatch(&arguments));
                 let all_up = |document: &serde_json::Value| {
+                    assert_eq!(document["simulated"], true, "{command}");
                     let devices = document["devices"].as_array().unwrap();
                     devices.iter().all(|device| device["up"] == true)
                 };
