@@ -296,12 +296,14 @@ impl Engine {
         Some((sample.at - age.to_std().unwrap_or(Duration::ZERO), Some(source)))
     }
 
+    /// A device that answers from the start is no news; one that stops, or comes back, is.
     fn link(&mut self, now: &Now, link: &LinkView, out: &mut Events) {
-        let before = self.links.insert(link.device, link.clone());
+        let told_down =
+            self.links.insert(link.device, link.clone()).is_some_and(|before| is_down(&before));
         self.told.links.mark(link.device);
-        if before.as_ref().map(|link| link.up) != Some(link.up) && (before.is_some() || link.up) {
-            let why = link.trouble.clone().unwrap_or_else(|| "answers".to_owned());
-            let why = if link.up { "answers".to_owned() } else { why };
+        if is_down(link) != told_down {
+            let why = if link.up { None } else { link.trouble.clone() };
+            let why = why.unwrap_or_else(|| "answers again".to_owned());
             out.events.push(event(
                 now,
                 now.mono,
@@ -454,6 +456,11 @@ impl Meters {
         }
         meters
     }
+}
+
+/// Known to be down, rather than not tried yet.
+fn is_down(link: &LinkView) -> bool {
+    !link.up && link.trouble.is_some()
 }
 
 /// The reading that a check doubts, and whether the other one contradicts it.

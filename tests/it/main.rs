@@ -5,6 +5,7 @@
 
 mod calc;
 mod check;
+mod demo;
 mod dsx;
 mod house;
 mod peer_modbus;
