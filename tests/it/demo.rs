@@ -118,6 +118,7 @@ fn an_operator_sees_the_trip_acknowledges_it_and_leaves() {
     terminal.keys(&["?"]);
     terminal.until("help is there", |screen| screen.contains("What do you want to do?"));
     terminal.keys(&["Escape"]);
+    terminal.until("help is gone", |screen| !screen.contains("What do you want to do?"));
     terminal.keys(&["q"]);
     let left = terminal.until("the shell is back", |screen| {
         !screen.contains("coldwatch Demo") && screen.contains("shell>")
