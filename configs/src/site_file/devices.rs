@@ -9,7 +9,7 @@ use rules::{
 };
 use wildmatch::WildMatch;
 
-use super::{assets, load::Profiles};
+use super::{declared, load::Profiles};
 use crate::{
     address::{Address, AddressError, Credentials},
     library::Library,
@@ -71,7 +71,7 @@ fn device<'a>(
     profiles: &mut Profiles<'a>,
     secret: Resolve<'_>,
 ) -> Option<Reported<'a>> {
-    let name = assets::id(table, "cdu-1-link");
+    let name = declared::id(table, "cdu-1-link");
     let title = table.text("title", "CDU 1 controller").map(|title| title.value.to_owned());
     let profile =
         table.required_text("profile", "generic-cdu").and_then(|name| profiles.get(&name));

@@ -9,7 +9,7 @@ use std::{
 use rules::plant::{Asset, AssetId, AssetKind, Detail, DeviceLimits, EdgeKind, Plant};
 
 use super::{
-    assets::{Declared, Tie},
+    declared::{Declared, Tie},
     devices::Reported,
 };
 use crate::table::{At, Faults, nearest};

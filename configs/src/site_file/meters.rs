@@ -7,7 +7,7 @@ use rules::{
     units::Unit,
 };
 
-use super::{assets::Declared, devices::Reported};
+use super::{declared::Declared, devices::Reported};
 use crate::{
     codec::Encoding,
     profile::{Map, ModbusPoint},

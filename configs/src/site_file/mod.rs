@@ -24,6 +24,7 @@
 
 mod assets;
 mod coolant;
+mod declared;
 mod devices;
 mod edges;
 mod load;
@@ -110,7 +111,7 @@ fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
         }
         return None;
     };
-    let id = assets::id(&table, "hall-1");
+    let id = declared::id(&table, "hall-1");
     let name = table.required_text("name", "Hall 1");
     let time_zone = table.required_text("time_zone", "Europe/Berlin");
     let gateway = table.required_text("gateway", "gw-1");
