@@ -143,12 +143,25 @@ impl Profile {
     /// Every point that the profile offers, each once, in the order of the file.
     pub fn offered(&self) -> Vec<Offered<'_>> {
         let mut offered: Vec<Offered<'_>> = match &self.map {
-            Map::Modbus(map) => map.points.iter().map(ModbusPoint::offered).collect(),
+            Map::Modbus(map) => map
+                .points
+                .iter()
+                .map(|p| Offered::new(None, &p.quantity, &p.unit, p.kind, &p.states))
+                .collect(),
             Map::Mqtt(map) => match &map.contract {
-                Contract::Topics(topics) => topics.iter().map(TopicPoint::offered).collect(),
-                Contract::Metadata(contract) => {
-                    contract.rules.iter().map(MetadataPoint::offered).collect()
-                }
+                Contract::Topics(topics) => topics
+                    .iter()
+                    .map(|p| {
+                        Offered::new(Some(p.asset_kind), &p.quantity, &p.unit, p.kind, &p.states)
+                    })
+                    .collect(),
+                Contract::Metadata(contract) => contract
+                    .rules
+                    .iter()
+                    .map(|p| {
+                        Offered::new(Some(p.asset_kind), &p.quantity, &p.unit, p.kind, &p.states)
+                    })
+                    .collect(),
             },
         };
         // Several topics or metadata rules may lead to one point.
@@ -158,27 +171,15 @@ impl Profile {
     }
 }
 
-impl ModbusPoint {
-    fn offered(&self) -> Offered<'_> {
-        Offered {
-            asset_kind: None,
-            quantity: &self.quantity,
-            unit: &self.unit,
-            kind: self.kind,
-            states: &self.states,
-        }
-    }
-}
-
-impl TopicPoint {
-    fn offered(&self) -> Offered<'_> {
-        Offered {
-            asset_kind: Some(self.asset_kind),
-            quantity: &self.quantity,
-            unit: &self.unit,
-            kind: self.kind,
-            states: &self.states,
-        }
+impl<'a> Offered<'a> {
+    fn new(
+        asset_kind: Option<AssetKind>,
+        quantity: &'a Arc<str>,
+        unit: &'a Unit,
+        kind: PointKind,
+        states: &'a [StateLabel],
+    ) -> Self {
+        Self { asset_kind, quantity, unit, kind, states }
     }
 }
 
@@ -189,16 +190,6 @@ impl MetadataPoint {
         match tag_path.strip_suffix(end.as_str()) {
             Some(rest) => end.is_empty() || rest.is_empty() || rest.ends_with('/'),
             None => false,
-        }
-    }
-
-    fn offered(&self) -> Offered<'_> {
-        Offered {
-            asset_kind: Some(self.asset_kind),
-            quantity: &self.quantity,
-            unit: &self.unit,
-            kind: self.kind,
-            states: &self.states,
         }
     }
 }
