@@ -361,7 +361,7 @@ impl Described<'_> {
             && rule.is_setpoint == setpoint
             && rule.process_area.iter().all(|area| self.is_in(area))
             && rule.members.iter().all(|(name, value)| self.has(name, value))
-            && ends_with(self.tag_path, &rule.tag_path_end)
+            && rule.takes_tag_path(self.tag_path)
     }
 
     fn is_in(&self, area: &str) -> bool {
@@ -380,12 +380,6 @@ impl Described<'_> {
             None => false,
         }
     }
-}
-
-/// Whether whole levels at the end of a path are `end`; nothing is the end of every path.
-fn ends_with(path: &str, end: &str) -> bool {
-    end.is_empty()
-        || path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
 /// How values of a tag are read; `None` where its metadata contradicts the rule.
