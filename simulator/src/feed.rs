@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use configs::{
-    profile::{Contract, Map, MqttMap, TopicPoint},
+    profile::{Contract, Map, TopicPoint},
     site::{Device, Site},
 };
 use rules::{
@@ -14,6 +14,7 @@ use serde_json::{Map as Members, Value as Json, json};
 
 use crate::{
     form::Form,
+    reported::published,
     world::{DeviceFault, World},
 };
 
@@ -38,23 +39,6 @@ struct Member {
     path: String,
     point: PointId,
     form: Form,
-}
-
-/// The points that an MQTT device of topics reports, each with the name of its asset.
-pub fn published<'p>(
-    site: &'p Site,
-    map: &'p MqttMap,
-) -> impl Iterator<Item = (&'p TopicPoint, &'p str, PointId)> {
-    let topics = match &map.contract {
-        Contract::Topics(topics) => topics.as_slice(),
-        Contract::Metadata(_) => &[],
-    };
-    topics.iter().flat_map(move |topic| {
-        site.plant.of_kind(topic.asset_kind).filter_map(move |asset| {
-            let point = site.plant.find_point(asset, &topic.quantity)?;
-            Some((topic, &*site.plant.asset(asset).name, point))
-        })
-    })
 }
 
 impl Feed {

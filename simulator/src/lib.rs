@@ -17,6 +17,7 @@ pub mod load;
 mod modbus;
 mod publish;
 pub mod register;
+mod reported;
 pub mod scenario;
 pub mod serve;
 pub mod truth;

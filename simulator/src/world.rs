@@ -6,16 +6,13 @@ use std::{
     time::Duration,
 };
 
-use configs::{
-    profile::Map,
-    site::{Device, Site},
-};
+use configs::site::Site;
 use rules::plant::{AssetId, AssetKind, Plant, PointId};
 use thiserror::Error;
 
 use crate::{
-    feed::published,
-    hall::{Hall, HallError, STEP_S},
+    hall::{Body, Hall, HallError, STEP_S},
+    reported::points_of,
     scenario::{Event, PumpName, Scenario},
     truth::{self, Truth},
 };
@@ -189,14 +186,6 @@ impl World {
     }
 }
 
-/// The points that a device reports, whatever it speaks.
-fn points_of(site: &Site, device: &Device) -> Vec<PointId> {
-    match &device.profile.map {
-        Map::Modbus(_) => device.bindings.iter().flatten().copied().collect(),
-        Map::Mqtt(map) => published(site, map).map(|(_, _, point)| point).collect(),
-    }
-}
-
 /// Finds what an event names.
 fn look_up(hall: &Hall, plant: &Plant, event: &Event) -> Result<Act, String> {
     let find = |name: &str| {
@@ -249,7 +238,7 @@ fn pump(hall: &Hall, plant: &Plant, name: &PumpName, tripped: bool) -> Result<Ac
     let known = plant.find_asset(cdu).filter(|asset| plant.asset(*asset).kind == AssetKind::Cdu);
     let Some(asset) = known else { return Err(format!("the site has no CDU \"{cdu}\"")) };
     let pumps = match hall.circuit(asset).map(|circuit| &circuit.body) {
-        Some(crate::hall::Body::SinglePhase(single)) => single.pumps.len(),
+        Some(Body::SinglePhase(single)) => single.pumps.len(),
         _ => 0,
     };
     match usize::try_from(*pump).ok().and_then(|pump| pump.checked_sub(1)) {
