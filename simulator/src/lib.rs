@@ -20,6 +20,7 @@ pub mod register;
 mod reported;
 pub mod scenario;
 pub mod serve;
+mod shared;
 pub mod truth;
 pub mod two_phase;
 pub mod weather;

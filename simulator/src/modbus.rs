@@ -1,13 +1,7 @@
 //! One Modbus TCP port with the devices behind it.
 
 use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, Mutex},
-    time::Duration,
+    collections::HashMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
 };
 
 use configs::profile::Table;
@@ -20,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     image::Image,
-    serve::lock,
+    shared::SharedWorld,
     world::{DeviceFault, World},
 };
 
@@ -31,7 +25,7 @@ const REOPEN_AFTER: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) images: HashMap<u8, Image>,
-    pub(crate) world: Arc<Mutex<World>>,
+    pub(crate) world: SharedWorld,
 }
 
 /// Listens, except while the gate is shut: then the port is closed and every connection is dropped.
@@ -90,7 +84,7 @@ impl Link {
         let Some(image) = self.images.get(&unit) else {
             return Answer::Now(Err(ExceptionCode::GatewayTargetDevice));
         };
-        let world = lock(&self.world);
+        let world = self.world.lock();
         match world.fault(image.device) {
             Some(DeviceFault::Silent | DeviceFault::Refused) => Answer::Never,
             Some(DeviceFault::Slow(delay)) => Answer::Later(delay, respond(image, &world, request)),

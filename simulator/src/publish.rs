@@ -3,7 +3,6 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{feed::Feed, serve::lock, world::World};
+use crate::{feed::Feed, shared::SharedWorld};
 
 /// How often every value is published.
 const EVERY: Duration = Duration::from_secs(2);
@@ -58,7 +57,7 @@ impl Link {
     /// Publishes until `stop`. While `closed`, a broker of its own refuses connections and drops those it has.
     pub(crate) async fn run(
         self,
-        world: Arc<Mutex<World>>,
+        world: SharedWorld,
         mut closed: watch::Receiver<bool>,
         stop: CancellationToken,
     ) {
@@ -82,12 +81,12 @@ impl Link {
     }
 
     /// Nothing is kept for later: what nobody takes now is old then.
-    async fn publish(&self, world: &Mutex<World>) {
+    async fn publish(&self, world: &SharedWorld) {
         if !matches!(*self.publisher.standing().borrow(), Standing::Up { .. }) {
             return;
         }
         let messages: Vec<_> = {
-            let world = lock(world);
+            let world = world.lock();
             let time_ms = unix_ms() + world.clock_error_ms();
             self.feeds.iter().flat_map(|feed| feed.messages(&world, time_ms)).collect()
         };

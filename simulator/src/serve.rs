@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,6 +28,7 @@ use crate::{
     image::{Holes, Image},
     modbus, publish,
     scenario::Scenario,
+    shared::SharedWorld,
     world::{DeviceFault, World, WorldError},
 };
 
@@ -86,7 +87,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Running {
     site: Site,
-    world: Arc<Mutex<World>>,
+    world: SharedWorld,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -99,7 +100,7 @@ impl Running {
 
     /// Looks at the truth, between two steps.
     pub fn look<T>(&self, at: impl FnOnce(&World) -> T) -> T {
-        at(&lock(&self.world))
+        at(&self.world.lock())
     }
 
     /// Closes all ports and ends all tasks.
@@ -130,7 +131,7 @@ pub async fn start(
     let links = Links::of(site, &world, options.holes)?;
     let mut server = Server {
         ports: links.ports(options.ports)?.into_iter(),
-        world: Arc::new(Mutex::new(world)),
+        world: SharedWorld::new(world),
         stop: stop.child_token(),
         tasks: JoinSet::new(),
         gates: Vec::new(),
@@ -145,23 +146,19 @@ pub async fn start(
             Brokers::OfSite => {
                 let link = publish::Link::at_broker(&name.0, name.1, credentials, feeds);
                 let closed = server.gate(Vec::new());
-                server.tasks.spawn(link.run(
-                    Arc::clone(&server.world),
-                    closed,
-                    server.stop.clone(),
-                ));
+                server.tasks.spawn(link.run(server.world.clone(), closed, server.stop.clone()));
             }
         }
     }
     let Server { world, stop, mut tasks, gates, served, .. } = server;
-    tasks.spawn(pace(Arc::clone(&world), scenario.speed, gates, stop.clone()));
+    tasks.spawn(pace(world.clone(), scenario.speed, gates, stop.clone()));
     Ok(Running { site: rewritten(site, &served), world, stop, tasks })
 }
 
 /// What is being put up.
 struct Server {
     ports: std::vec::IntoIter<u16>,
-    world: Arc<Mutex<World>>,
+    world: SharedWorld,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     gates: Vec<Gate>,
@@ -180,7 +177,7 @@ impl Server {
         let address = listener.local_addr().map_err(listening)?;
         self.served.insert(name, address);
         let closed = self.gate(images.values().map(|image| image.device).collect());
-        let link = Arc::new(modbus::Link { images, world: Arc::clone(&self.world) });
+        let link = Arc::new(modbus::Link { images, world: self.world.clone() });
         self.tasks.spawn(modbus::serve(listener, address, link, closed, self.stop.clone()));
         Ok(())
     }
@@ -192,7 +189,7 @@ impl Server {
         let (link, address) =
             publish::Link::with_own_broker(asked, feeds).await.map_err(listening)?;
         self.served.insert(name, address);
-        self.tasks.spawn(link.run(Arc::clone(&self.world), closed, self.stop.clone()));
+        self.tasks.spawn(link.run(self.world.clone(), closed, self.stop.clone()));
         Ok(())
     }
 
@@ -206,11 +203,6 @@ impl Server {
         self.gates.push(Gate { devices, closed: gate });
         closed
     }
-}
-
-pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    // A panic while the hall was stepped shows in the task that panicked; readers go on with what there is.
-    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Host and port as the site has them.
@@ -290,7 +282,7 @@ struct Gate {
 }
 
 /// Moves the hall on with the wall clock, a whole number of steps at a time.
-async fn pace(world: Arc<Mutex<World>>, speed: f64, gates: Vec<Gate>, stop: CancellationToken) {
+async fn pace(world: SharedWorld, speed: f64, gates: Vec<Gate>, stop: CancellationToken) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last = Instant::now();
@@ -303,14 +295,14 @@ async fn pace(world: Arc<Mutex<World>>, speed: f64, gates: Vec<Gate>, stop: Canc
         while owed_s >= STEP_S {
             owed_s -= STEP_S;
             // Taken anew for each step, so that nobody who reads a register waits for a long catch-up.
-            lock(&world).step();
+            world.lock().step();
         }
         set_gates(&world, &gates);
     }
 }
 
-fn set_gates(world: &Mutex<World>, gates: &[Gate]) {
-    let world = lock(world);
+fn set_gates(world: &SharedWorld, gates: &[Gate]) {
+    let world = world.lock();
     for gate in gates {
         let refuses = |device| world.fault(device) == Some(DeviceFault::Refused);
         let closed = gate.devices.iter().any(|device| refuses(*device));
