@@ -3,9 +3,11 @@
 //! One task per physical link, whatever the site file looks like: all devices behind one host and port share its
 //! connection and its queue. A panicked task is counted and started again; the others do not notice.
 
+mod clock;
 mod conversion;
 pub mod modbus;
 pub mod mqtt;
+mod outlet;
 pub mod plan;
 
 use std::{
@@ -16,49 +18,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use configs::{address::Address, site::Site};
 use links::backoff::Backoff;
-use rules::{messages::LinkView, time::Mono, value::Sample};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// What comes out of a link.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Batch {
-    /// What one answer, message or failure says about its points.
-    Samples(Vec<Sample>),
-    /// How a device is doing, when that changes and about once a second.
-    Link(LinkView),
-}
-
-/// Room between the links and the gateway, in batches: one aligned burst of 500 devices with up to four batches each.
-/// When it is full, a polled link waits with its samples and skips polls meanwhile; nothing is lost silently.
-pub const QUEUE: usize = 2048;
-
-/// The gateway's monotonic clock: time since it started.
-#[derive(Clone, Copy, Debug)]
-pub struct MonoClock {
-    start: Instant,
-}
-
-impl MonoClock {
-    /// Starts at zero now.
-    pub fn start() -> Self {
-        Self { start: Instant::now() }
-    }
-
-    pub fn now(self) -> Mono {
-        Mono(self.start.elapsed())
-    }
-
-    /// The instant of [`Mono::ZERO`]; polls are aligned to it.
-    pub fn zero(self) -> Instant {
-        self.start
-    }
-}
+pub use clock::MonoClock;
+pub use outlet::{Batch, QUEUE};
 
 /// The running links. Dropping it stops them.
 #[derive(Debug)]

@@ -13,12 +13,13 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use configs::site::Device;
 use links::modbus::Link;
-use rules::{plant::Plant, value::Sample};
+use rules::plant::Plant;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    Batch, MonoClock,
+    clock::MonoClock,
     modbus::{device::Poller, points::DevicePlan},
+    outlet::{Batch, NobodyReceives, Outlet},
 };
 
 /// What one task does: the devices of one host and port.
@@ -68,33 +69,5 @@ async fn take_turns(
             Some(wake) => tokio::time::sleep_until(wake).await,
             None => std::future::pending().await,
         }
-    }
-}
-
-/// Where samples go, and the clock that stamps them.
-struct Outlet {
-    clock: MonoClock,
-    out: mpsc::Sender<Batch>,
-}
-
-struct NobodyReceives;
-
-impl Outlet {
-    /// Waits for room: a slow gateway slows polling down, it does not lose what was read.
-    async fn send(&self, batch: Batch) -> Result<(), NobodyReceives> {
-        self.out.send(batch).await.map_err(|_closed| NobodyReceives)
-    }
-
-    async fn samples(&self, samples: Vec<Sample>) -> Result<(), NobodyReceives> {
-        if samples.is_empty() { Ok(()) } else { self.send(Batch::Samples(samples)).await }
-    }
-
-    /// The first multiple of `every` since the gateway started that lies after `now`.
-    fn next_tick(&self, every: Duration, now: Instant) -> Instant {
-        let zero = Instant::from_std(self.clock.zero());
-        let elapsed = now.saturating_duration_since(zero);
-        let ticks = elapsed.as_nanos() / every.as_nanos().max(1) + 1;
-        let next = every.as_nanos().saturating_mul(ticks);
-        zero + Duration::from_nanos(u64::try_from(next).unwrap_or(u64::MAX))
     }
 }

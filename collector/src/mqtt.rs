@@ -4,6 +4,7 @@
 //! [`run`] is the other: it takes messages, hands samples to the gateway, and acknowledges a message when the gateway
 //! has taken what it said.
 
+mod given;
 mod metadata;
 mod notes;
 mod payload;
@@ -20,9 +21,8 @@ use configs::{
 use links::mqtt::{Ack, Broker, Login, Message, Report, Session, Standing};
 use rules::{
     messages::LinkView,
-    plant::{AssetId, AssetKind, Plant, PointId},
+    plant::{AssetId, Plant, PointId},
     time::Mono,
-    units::Unit,
     value::{NoData, Sample, Value},
 };
 use tokio::{
@@ -32,24 +32,15 @@ use tokio::{
 
 pub use crate::mqtt::notes::Tally;
 use crate::{
-    Batch, MonoClock,
-    mqtt::{metadata::MetadataMap, topics::TopicMap},
+    clock::MonoClock,
+    mqtt::{given::Given, metadata::MetadataMap, topics::TopicMap},
+    outlet::{Batch, NobodyReceives, Outlet, unheard},
 };
 
 /// Messages that go to the gateway in one batch, when so many are there.
 const BATCH: usize = 64;
 /// How often the status of a device is sent.
 const VIEW_EVERY: Duration = Duration::from_secs(1);
-
-/// A point that a device gives, with what a feed knows it by.
-struct Given<'p> {
-    asset: AssetId,
-    asset_name: &'p str,
-    kind: AssetKind,
-    quantity: &'p Arc<str>,
-    point: PointId,
-    unit: &'p Unit,
-}
 
 /// Turns the messages of one device into samples.
 #[derive(Clone, Debug)]
@@ -199,10 +190,8 @@ pub async fn run(link: Arc<LinkPlan>, clock: MonoClock, out: mpsc::Sender<Batch>
     filters.retain(|filter| seen.insert(filter.clone()));
     let session = Session::open(&link.broker, &filters);
     // The error only says that nobody receives any more.
-    let _ended = Receiver { session, feeds, clock, out }.receive().await;
+    let _ended = Receiver { session, feeds, outlet: Outlet { clock, out } }.receive().await;
 }
-
-struct NobodyReceives;
 
 /// One device and what is shown of it.
 struct Feed {
@@ -213,18 +202,7 @@ struct Feed {
 
 impl Feed {
     fn new(mapper: &Mapper, link: &LinkPlan) -> Self {
-        let view = LinkView {
-            device: mapper.device,
-            address: link.address.clone(),
-            up: false,
-            trouble: None,
-            replies: 0,
-            timeouts: 0,
-            refusals: 0,
-            discarded: 0,
-            reply_time_ms: None,
-            points: mapper.points,
-        };
+        let view = unheard(mapper.device, &link.address, mapper.points);
         Self { mapper: mapper.clone(), filters: mapper.filters(), view }
     }
 
@@ -265,8 +243,7 @@ impl Feed {
 struct Receiver {
     session: Session,
     feeds: Vec<Feed>,
-    clock: MonoClock,
-    out: mpsc::Sender<Batch>,
+    outlet: Outlet,
 }
 
 impl Receiver {
@@ -284,27 +261,23 @@ impl Receiver {
         }
     }
 
-    async fn send(&self, batch: Batch) -> Result<(), NobodyReceives> {
-        self.out.send(batch).await.map_err(|_closed| NobodyReceives)
-    }
-
     async fn show(&self) -> Result<(), NobodyReceives> {
         let dropped = self.session.tally().dropped;
         for feed in &self.feeds {
-            self.send(Batch::Link(feed.view(dropped))).await?;
+            self.outlet.send(Batch::Link(feed.view(dropped))).await?;
         }
         Ok(())
     }
 
     /// While the broker is away its values grow old by themselves; only the devices are said to be unreachable.
     async fn stand(&mut self, standing: &Standing) -> Result<(), NobodyReceives> {
-        let now = self.clock.now();
+        let now = self.outlet.clock.now();
         for feed in &mut self.feeds {
             feed.stand(standing);
         }
         if matches!(standing, Standing::Down { .. }) {
             let unreachable = self.feeds.iter().map(|f| f.sample(now, Err(NoData::Unreachable)));
-            self.send(Batch::Samples(unreachable.collect())).await?;
+            self.outlet.samples(unreachable.collect()).await?;
         }
         self.show().await
     }
@@ -319,16 +292,14 @@ impl Receiver {
             acks.push(self.map(message, &mut samples, &mut slowest));
             next = if acks.len() < BATCH { self.session.next_waiting() } else { None };
         }
-        let now = self.clock.now();
+        let now = self.outlet.clock.now();
         for (feed, slowest) in self.feeds.iter_mut().zip(slowest) {
             let Some(waited) = slowest else { continue };
             let waited_ms = waited.as_secs_f64() * 1e3;
             feed.view.reply_time_ms = Some(waited_ms);
             samples.push(feed.sample(now, Ok(Value::Number(waited_ms))));
         }
-        if !samples.is_empty() {
-            self.send(Batch::Samples(samples)).await?;
-        }
+        self.outlet.samples(samples).await?;
         acks.into_iter().for_each(Ack::done);
         Ok(())
     }
@@ -342,7 +313,7 @@ impl Receiver {
         slowest: &mut [Option<Duration>],
     ) -> Ack {
         let waited = message.received.elapsed();
-        let at = self.clock.now() - waited;
+        let at = self.outlet.clock.now() - waited;
         for (feed, slowest) in self.feeds.iter_mut().zip(slowest) {
             let mapped = feed.mapper.map(&message.topic, &message.payload, message.retain, at);
             if !mapped.is_empty() && !message.retain {

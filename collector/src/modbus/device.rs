@@ -10,8 +10,8 @@ use rules::{
 use tokio::time::Instant;
 
 use crate::{
-    Batch,
-    modbus::{NobodyReceives, Outlet, points::DevicePlan, silence::Silence},
+    modbus::{points::DevicePlan, silence::Silence},
+    outlet::{Batch, NobodyReceives, Outlet, unheard},
     plan::Request,
 };
 
@@ -76,25 +76,14 @@ struct Tally {
 impl<'a> Poller<'a> {
     pub(super) fn new(plan: &'a DevicePlan) -> Self {
         let now = Instant::now();
-        let view = LinkView {
-            device: plan.asset,
-            address: plan.address.clone(),
-            up: false,
-            trouble: None,
-            replies: 0,
-            timeouts: 0,
-            refusals: 0,
-            discarded: 0,
-            reply_time_ms: None,
-            points: u32::try_from(plan.points.len()).unwrap_or(u32::MAX),
-        };
+        let points = u32::try_from(plan.points.len()).unwrap_or(u32::MAX);
         Self {
             plan,
             blocks: planned(plan, now),
             due: now,
             silence: None,
             split_from: now,
-            view,
+            view: unheard(plan.asset, &plan.address, points),
             view_sent: None,
         }
     }
@@ -134,7 +123,7 @@ impl<'a> Poller<'a> {
             source_time: None,
             value: Err(silence.reason),
         }];
-        let next = outlet.next_tick(self.plan.poll_every, now);
+        let next = outlet.clock.next_tick(self.plan.poll_every, now);
         for block in &mut self.blocks {
             block.due = next;
             samples.extend(self.plan.samples(&block.request, &Err(silence.reason), at));
@@ -178,7 +167,7 @@ impl<'a> Poller<'a> {
             }
             // A slow point without a value is asked for again with the next poll.
             let every = if answer.is_ok() { block.request.every } else { self.plan.poll_every };
-            block.due = outlet.next_tick(every, now);
+            block.due = outlet.clock.next_tick(every, now);
             if missing.is_none() {
                 block.missed = answer.as_ref().err().copied();
                 block.silence = block.silence.filter(|_| block.missed.is_some());
@@ -188,7 +177,7 @@ impl<'a> Poller<'a> {
         }
         self.close(&tally, now);
         if self.due <= now {
-            self.due = outlet.next_tick(self.plan.poll_every, now);
+            self.due = outlet.clock.next_tick(self.plan.poll_every, now);
         }
         let discarded = socket.counters().discarded;
         samples.extend(self.reply_time(&tally, outlet));

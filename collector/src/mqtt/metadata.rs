@@ -24,7 +24,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     conversion::Conversion,
     mqtt::{
-        Given,
+        given::Given,
         notes::Tally,
         payload::{self, Meaning},
         sources::Sources,

@@ -12,7 +12,7 @@ use rules::{
 use crate::{
     conversion::Conversion,
     mqtt::{
-        Given,
+        given::Given,
         notes::Tally,
         payload::{self, Meaning},
         sources::Sources,

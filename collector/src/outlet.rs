@@ -1,0 +1,54 @@
+//! What comes out of a link, and where it goes.
+
+use rules::{messages::LinkView, plant::AssetId, value::Sample};
+use tokio::sync::mpsc;
+
+use crate::clock::MonoClock;
+
+/// What comes out of a link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Batch {
+    /// What one answer, message or failure says about its points.
+    Samples(Vec<Sample>),
+    /// How a device is doing, when that changes and about once a second.
+    Link(LinkView),
+}
+
+/// Room between the links and the gateway, in batches: one aligned burst of 500 devices with up to four batches each.
+/// When it is full, a polled link waits with its samples and skips polls meanwhile; nothing is lost silently.
+pub const QUEUE: usize = 2048;
+
+/// Where samples go, and the clock that stamps them.
+pub(crate) struct Outlet {
+    pub(crate) clock: MonoClock,
+    pub(crate) out: mpsc::Sender<Batch>,
+}
+
+pub(crate) struct NobodyReceives;
+
+impl Outlet {
+    /// Waits for room: a slow gateway slows the link down, it does not lose what was read.
+    pub(crate) async fn send(&self, batch: Batch) -> Result<(), NobodyReceives> {
+        self.out.send(batch).await.map_err(|_closed| NobodyReceives)
+    }
+
+    pub(crate) async fn samples(&self, samples: Vec<Sample>) -> Result<(), NobodyReceives> {
+        if samples.is_empty() { Ok(()) } else { self.send(Batch::Samples(samples)).await }
+    }
+}
+
+/// A device that nothing was heard of so far.
+pub(crate) fn unheard(device: AssetId, address: &str, points: u32) -> LinkView {
+    LinkView {
+        device,
+        address: address.to_owned(),
+        up: false,
+        trouble: None,
+        replies: 0,
+        timeouts: 0,
+        refusals: 0,
+        discarded: 0,
+        reply_time_ms: None,
+        points,
+    }
+}
