@@ -8,7 +8,7 @@ use rules::{
     plant::{Asset, Detail, EdgeKind, Plant, PointId},
     time::Mono,
 };
-use tui::{Letters, Looks, State, keymap::Cmd, state::Screen};
+use tui::{Letters, Looks, State, keymap::Cmd, screen::Screen};
 
 #[path = "../tests/it/hall.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::state::Screen;
+use crate::screen::Screen;
 
 /// What an operator can ask of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ pub mod keymap;
 mod looks;
 pub mod model;
 mod number;
+pub mod screen;
 pub mod state;
 mod terminal;
 mod view;

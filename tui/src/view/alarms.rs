@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{is_set_aside, is_unacknowledged},
     number,
-    state::Pane,
+    screen::Pane,
 };
 
 pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {

@@ -21,7 +21,7 @@ use crate::{
     index::{CduPoints, PumpPoints, SidePoints},
     model::{Figure, Shown, Standing, is_set_aside},
     number,
-    state::Pane,
+    screen::Pane,
 };
 
 const fn figure(

@@ -16,7 +16,8 @@ use crate::{
     looks::{Letters, Looks},
     model::{Figure, Model, Shown},
     number,
-    state::{Connection, Mode, Pane, State},
+    screen::{Pane, Screen},
+    state::{Connection, Mode, State},
 };
 use row::Row;
 use section::Section;
@@ -76,7 +77,6 @@ pub(crate) fn paint_text(buffer: &mut Buffer, area: Rect, state: &State) {
 }
 
 fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
-    use crate::state::Screen;
     match scene.state.screen {
         Screen::Overview => overview::sections(scene, height),
         Screen::Loops => loops::sections(scene, height),

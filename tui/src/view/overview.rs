@@ -22,7 +22,7 @@ use crate::{
     history::{CELL_S, CELLS, History},
     model::Figure,
     number,
-    state::Pane,
+    screen::Pane,
 };
 
 pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {

@@ -23,7 +23,7 @@ use crate::{
     index::{RackPoints, RackRow},
     model::{Figure, Shown},
     number,
-    state::Pane,
+    screen::Pane,
 };
 
 /// Of the racks of a row or hall, this share must be known before a sum is shown (S7, displayed metrics).

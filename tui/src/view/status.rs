@@ -7,7 +7,10 @@ use rules::{
 };
 
 use super::{Scene, row::Row};
-use crate::state::{Connection, Mode, Screen};
+use crate::{
+    screen::Screen,
+    state::{Connection, Mode},
+};
 
 const PRIORITIES: [Priority; 4] = [Priority::P1, Priority::P2, Priority::P3, Priority::P4];
 

@@ -6,7 +6,8 @@ use rules::{
 };
 use tui::{
     Looks, State,
-    state::{Action, Mode, Pane, Screen},
+    screen::{Pane, Screen},
+    state::{Action, Mode},
 };
 
 use crate::{
