@@ -9,15 +9,15 @@
 use ratatui::{style::Style, text::Line};
 use rules::{
     alarm::Letter,
-    messages::{AlarmView, Moved, What},
+    messages::{AlarmView, What},
     plant::AssetId,
 };
-
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    Scene, overview,
+    events,
     row::{Row, cut},
+    scene::Scene,
     section::Section,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
         };
         let heading = scene.heading("DETAIL", None);
         let hint = Line::styled(hint, scene.looks.quiet());
-        return vec![list, Section::fixed(heading, vec![hint]), overview::events(scene)];
+        return vec![list, Section::fixed(heading, vec![hint]), events::section(scene)];
     };
     let detail = detail(scene, alarm);
     let history = history(scene, alarm);
@@ -44,7 +44,7 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
     let least = height.saturating_sub(detail.lines + 6).max(height / 3);
     let list = Section { least, ..list };
     let mut sections = vec![list, detail, history];
-    sections.push(overview::events(scene));
+    sections.push(events::section(scene));
     sections
 }
 
@@ -271,7 +271,7 @@ fn history<'a>(scene: &Scene<'_>, alarm: &AlarmView) -> Section<'a> {
         .take(HISTORY)
         .map(|(at, moved)| {
             let row = Row::new().gap(1).left(&scene.moment(at), LABEL - 1, Style::new());
-            row.plain(scene.looks.text(&transition(moved))).into_line()
+            row.plain(scene.looks.text(&events::transition(moved))).into_line()
         })
         .collect();
     if lines.is_empty() {
@@ -282,13 +282,6 @@ fn history<'a>(scene: &Scene<'_>, alarm: &AlarmView) -> Section<'a> {
 
 /// Transitions of one alarm that are shown.
 const HISTORY: usize = 20;
-
-/// `A -> B  condition  occ 3  46.2 °C > 45 °C  by zhao`
-pub(super) fn transition(moved: &Moved) -> String {
-    let Moved { from, to, cause, occurrence, operands, .. } = moved;
-    let by = moved.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
-    format!("{from} -> {to}  {cause}{by}  occ {occurrence}  {operands}")
-}
 
 /// Text in lines of at most `width`, broken at spaces; what does not fit into `most` of them is cut off visibly.
 fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {

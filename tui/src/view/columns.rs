@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Scene, row::Row};
+use super::{row::Row, scene::Scene};
 use crate::model::Figure;
 
 /// What stands in a cell.

@@ -8,7 +8,10 @@ use ratatui::{
     widgets::{Clear, Widget},
 };
 
-use super::{Scene, row::Row, set};
+use super::{
+    row::{Row, set},
+    scene::Scene,
+};
 use crate::state::Mode;
 
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {

@@ -8,18 +8,20 @@
 //! ```
 
 use ratatui::{style::Style, text::Line};
-use rules::plant::{AssetId, PointId, Technology};
+use rules::plant::{PointId, Technology};
 
 use super::{
-    Scene, alarms,
+    alarms,
+    asset::{ALARMS, NAME, oldest, standing},
     columns::{Cell, Column, cells, fitting, headings},
     racks,
     row::Row,
+    scene::Scene,
     section::Section,
 };
 use crate::{
     index::{CduPoints, PumpPoints, SidePoints},
-    model::{Figure, Shown, Standing, is_set_aside},
+    model::{Figure, Shown},
     number,
     screen::Pane,
 };
@@ -127,9 +129,6 @@ pub(super) fn table<'a>(scene: &'a Scene<'a>) -> Section<'a> {
     }
 }
 
-pub(super) const NAME: usize = 10;
-const ALARMS: usize = 11;
-
 fn line(
     scene: &Scene<'_>,
     cdu: &CduPoints,
@@ -149,31 +148,6 @@ fn line(
         Technology::TwoPhase => "  2-phase",
     };
     row.put(note, scene.looks.quiet()).into_line()
-}
-
-/// `1:1 2:1 +24`: alarms by priority, and how many are set aside.
-pub(super) fn standing(row: Row, scene: &Scene<'_>, asset: AssetId) -> Row {
-    let Some(standing) = scene.model.standing(asset) else {
-        return row.put("-", scene.looks.quiet());
-    };
-    let mut texts: Vec<String> = Vec::new();
-    for (priority, count) in (1..).zip(standing.active) {
-        if count > 0 {
-            texts.push(format!("{priority}:{count}"));
-        }
-    }
-    if standing.suppressed > 0 {
-        texts.push(format!("+{}", standing.suppressed));
-    }
-    row.put(texts.join(" "), standing_style(scene, standing))
-}
-
-pub(super) fn standing_style(scene: &Scene<'_>, standing: Standing) -> Style {
-    if is_set_aside(standing.letter) {
-        scene.looks.quiet()
-    } else {
-        scene.looks.priority(standing.priority)
-    }
 }
 
 pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
@@ -387,17 +361,4 @@ fn pipe(pipe: Pipe, length: usize) -> String {
         Pipe::Supply => format!("{shaft}>"),
         Pipe::Return => format!("<{shaft}"),
     }
-}
-
-/// `oldest value 1 s ` of what is measured at an asset, and how many values are unknown.
-pub(super) fn oldest(scene: &Scene<'_>, asset: AssetId) -> String {
-    let figures =
-        || scene.model.index.points_of(asset).iter().map(|at| scene.model.figure(Some(*at)));
-    let oldest = figures().filter_map(|figure| figure.age).max();
-    let unknown = figures().filter(Figure::is_unknown).count();
-    let oldest = oldest.map_or_else(
-        || "no sample yet".to_owned(),
-        |age| format!("oldest value {}", number::span(age)),
-    );
-    if unknown == 0 { format!(" {oldest} ") } else { format!(" {oldest}, {unknown} unknown ") }
 }

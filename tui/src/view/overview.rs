@@ -10,19 +10,17 @@
 //! ```
 
 use ratatui::{style::Style, text::Line};
-use rules::messages::{Event, What};
-use unicode_width::UnicodeWidthStr;
 
 use super::{
-    Scene, alarms, loops, racks,
+    alarms, events, loops, racks,
     row::{Row, cut},
+    scene::Scene,
     section::Section,
 };
 use crate::{
     history::{CELL_S, CELLS, History},
     model::Figure,
     number,
-    screen::Pane,
 };
 
 pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'a>> {
@@ -36,7 +34,7 @@ pub(super) fn sections<'a>(scene: &'a Scene<'a>, height: usize) -> Vec<Section<'
         sections.push(racks::glyph_rows(scene));
     }
     sections.push(data_path(scene));
-    sections.push(events(scene));
+    sections.push(events::section(scene));
     sections
 }
 
@@ -298,58 +296,3 @@ fn data_path<'a>(scene: &Scene<'a>) -> Section<'a> {
 
 /// Devices that are down and named here; the alarms tell of all of them.
 const DOWN_SHOWN: usize = 3;
-
-pub(super) fn events<'a>(scene: &'a Scene<'a>) -> Section<'a> {
-    let events = &scene.model.events;
-    let heading = scene.heading("EVENTS", Some(Pane::Events));
-    if events.is_empty() {
-        let nothing = Line::styled(" none since start", scene.looks.quiet());
-        return Section::fixed(heading, vec![nothing]);
-    }
-    Section {
-        heading: heading.put("(newest first) ", scene.looks.quiet()),
-        lines: events.len(),
-        least: 2,
-        most: usize::MAX,
-        selected: Some(scene.state.event),
-        line: Box::new(move |at| match events.iter().rev().nth(at) {
-            Some(event) => event_line(scene, event, at == scene.state.event),
-            None => Line::default(),
-        }),
-    }
-}
-
-/// `05:41:02 CDU-2    RACK FLOW LOW      B -> C  ack by li.wei`
-fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static> {
-    let source = event.asset.map_or_else(String::new, |asset| scene.name(asset));
-    let (what, more) = match &event.what {
-        What::Moved(moved) => (moved.title.to_string(), alarms::transition(moved)),
-        What::Rejected { alarm, why, by } => {
-            ("refused".to_owned(), format!("{alarm} by {by}: {why}"))
-        }
-        What::Clock { trusted: true, step_s } => {
-            ("clock".to_owned(), format!("trusted, step {} s", number::decimal(*step_s, 3)))
-        }
-        What::Clock { trusted: false, .. } => ("clock".to_owned(), "not trusted".to_owned()),
-        What::Link { up: true, why } => ("link up".to_owned(), why.clone()),
-        What::Link { up: false, why } => ("link down".to_owned(), why.clone()),
-        What::Register { meter, what } => {
-            ("register".to_owned(), format!("{}: {what}", scene.name(*meter)))
-        }
-        What::Note(note) => (note.clone(), String::new()),
-    };
-    let width = if scene.is_wide() { (14, 38) } else { (10, 26) };
-    let what = scene.looks.text(&what);
-    // A note has the rest of the line to itself.
-    let room = if more.is_empty() { what.width().max(width.1) } else { width.1 };
-    Row::new()
-        .put(scene.cursor(Pane::Events, selected), scene.looks.strong())
-        .left(&scene.moment(event.at), 8, Style::new())
-        .gap(1)
-        .left(&source, width.0, Style::new())
-        .gap(1)
-        .left(&what, room, Style::new())
-        .gap(1)
-        .put(scene.looks.text(&more), scene.looks.quiet())
-        .into_line()
-}

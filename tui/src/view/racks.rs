@@ -13,10 +13,11 @@ use ratatui::{
 use rules::{alarm::Letter, plant::Technology, value::Coverage};
 
 use super::{
-    Scene, alarms,
+    alarms,
+    asset::{NAME, oldest, standing_style},
     columns::{Cell, Column, cells},
-    loops::{NAME, oldest, standing_style},
     row::Row,
+    scene::Scene,
     section::Section,
 };
 use crate::{

@@ -2,6 +2,8 @@
 //! characters, and a cut falls between graphemes.
 
 use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
     style::Style,
     text::{Line, Span},
 };
@@ -90,6 +92,13 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
         kept.push('~');
     }
     kept
+}
+
+/// Shows a line in the first row of an area, if it has one.
+pub(super) fn set(buffer: &mut Buffer, area: Rect, line: &Line<'_>) {
+    if area.height > 0 {
+        buffer.set_line(area.x, area.y, line, area.width);
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{Scene, row::Row, set};
+use super::{
+    row::{Row, set},
+    scene::Scene,
+};
 
 /// A part of a screen. Lines are made when drawn, and only those that are seen.
 pub(crate) struct Section<'a> {

@@ -6,7 +6,7 @@ use rules::{
     time::{Now, Trust},
 };
 
-use super::{Scene, row::Row};
+use super::{row::Row, scene::Scene};
 use crate::{
     screen::Screen,
     state::{Connection, Mode},
