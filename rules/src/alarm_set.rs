@@ -216,10 +216,13 @@ impl AlarmSet {
 
     /// Every alarm that is not in letter A, with its live operands.
     pub fn views<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = AlarmView> + 'a {
-        self.alarms
-            .iter()
-            .filter_map(move |alarm| self.view(alarm, values))
-            .filter(|view| view.letter != Letter::A)
+        // Asked before anything is printed: nearly all alarms are normal.
+        let stands = |alarm: &&Alarm| {
+            self.rules
+                .get(alarm.rule)
+                .is_some_and(|rule| alarm.life.letter(rule.timing) != Letter::A)
+        };
+        self.alarms.iter().filter(stands).filter_map(move |alarm| self.view(alarm, values))
     }
 
     /// The alarms whose letter, `?` or acknowledgement changed since [`Self::forget_changes`]; those that went to A

@@ -70,10 +70,35 @@ pub struct Events {
 struct Slot {
     value: Result<Value, NoData>,
     at: Option<Mono>,
+    /// How much older it is than the start of the gateway, where `at` ends.
+    before_start: Duration,
     /// When it last had a value.
     good_at: Option<Mono>,
     /// Source time of a published point; the ordering guard.
     source_time: Option<DateTime<Utc>>,
+}
+
+impl Slot {
+    const NEVER_SEEN: Self = Self {
+        value: Err(NoData::NeverSeen),
+        at: None,
+        before_start: Duration::ZERO,
+        good_at: None,
+        source_time: None,
+    };
+
+    fn is_stale(&self, now: Mono, stale_after: Duration) -> bool {
+        self.at.is_some_and(|at| now.since(at).saturating_add(self.before_start) > stale_after)
+    }
+}
+
+/// When a sample counts as taken (S6).
+struct Stamp {
+    at: Mono,
+    before_start: Duration,
+    source_time: Option<DateTime<Utc>>,
+    /// Too old or out of order for the current value. The ledger has use for it.
+    late: bool,
 }
 
 /// The state of the whole site.
@@ -138,12 +163,10 @@ impl Engine {
     pub fn new(site: SiteInfo, boot: BootId, plan: Plan, alarms: AlarmSet) -> Self {
         let plant = Arc::new(plan.plant);
         let points = plant.points().len();
-        let never =
-            Slot { value: Err(NoData::NeverSeen), at: None, good_at: None, source_time: None };
         Self {
             meters: Meters::of(&plant),
             ledger: Ledger::new(&plant, |meter| reading_interval(&plant, meter)),
-            slots: vec![never; points],
+            slots: vec![Slot::NEVER_SEEN; points],
             known: vec![Known::NEVER_SEEN; points],
             for_rules: vec![Err(NoData::NeverSeen); points],
             metrics: plan.metrics,
@@ -258,42 +281,54 @@ impl Engine {
 
     fn take(&mut self, now: &Now, sample: &Sample, out: &mut Events) {
         self.counts.samples += 1;
-        let Some((at, source_time)) = self.stamp(now, sample) else {
+        let stamp = self.stamp(now, sample);
+        if stamp.late {
             self.counts.late += 1;
-            return;
-        };
-        let slot = &mut self.slots[sample.point.index()];
-        slot.value.clone_from(&sample.value);
-        slot.at = Some(at);
-        if slot.value.is_ok() {
-            slot.good_at = Some(at);
+        } else {
+            let slot = &mut self.slots[sample.point.index()];
+            slot.value.clone_from(&sample.value);
+            slot.at = Some(stamp.at);
+            slot.before_start = stamp.before_start;
+            if slot.value.is_ok() {
+                slot.good_at = Some(stamp.at);
+            }
+            slot.source_time = stamp.source_time;
+            self.told.dirty.mark(sample.point);
         }
-        slot.source_time = source_time;
-        self.told.dirty.mark(sample.point);
+        // The register keeps its own order. What it showed before the start belongs to no time of this run.
         if let (Some(meter), Ok(value)) =
             (self.meters.of_point[sample.point.index()], &sample.value)
             && let Some(value) = value.as_number()
+            && stamp.before_start.is_zero()
         {
             let mut found = Vec::new();
-            let reading = RegisterSnapshot { at, value };
+            let reading = RegisterSnapshot { at: stamp.at, value };
             self.ledger.observe(now, meter, reading, &mut out.rows, &mut found);
             report_registers(now, &found, out);
         }
     }
 
-    /// S6: when the sample counts as taken, by both clocks; `None` when it is too old or out of order for the current
-    /// value. A time in the future is not believed, so that it cannot hold up the samples after it.
-    fn stamp(&self, now: &Now, sample: &Sample) -> Option<(Mono, Option<DateTime<Utc>>)> {
-        let slot = &self.slots[sample.point.index()];
+    /// S6: when the sample counts as taken, by both clocks. A time in the future is not believed, so that it cannot hold
+    /// up the samples after it.
+    fn stamp(&self, now: &Now, sample: &Sample) -> Stamp {
+        let newest = self.slots[sample.point.index()].source_time;
         let (Some(source), Some(received)) = (sample.source_time, now.label(sample.at)) else {
-            return Some((sample.at, sample.source_time));
+            return Stamp {
+                at: sample.at,
+                before_start: Duration::ZERO,
+                source_time: sample.source_time,
+                late: false,
+            };
         };
         let age = received - source;
         let source = if -age > PUBLISHED_MAX_AHEAD { received } else { source };
-        if age > PUBLISHED_MAX_AGE || slot.source_time.is_some_and(|newest| source < newest) {
-            return None;
+        let old = age.to_std().unwrap_or(Duration::ZERO);
+        Stamp {
+            at: sample.at - old,
+            before_start: old.saturating_sub(sample.at.0),
+            source_time: Some(source),
+            late: age > PUBLISHED_MAX_AGE || newest.is_some_and(|newest| source < newest),
         }
-        Some((sample.at - age.to_std().unwrap_or(Duration::ZERO), Some(source)))
     }
 
     /// A device that answers from the start is no news; one that stops, or comes back, is.
@@ -366,7 +401,8 @@ impl Engine {
         let trusted = now.wall.trust.is_trusted();
         let step = now.wall.utc - before.project(now.mono);
         let stepped = step.abs() > CLOCK_STEP;
-        if stepped {
+        if stepped || trusted != before.wall.trust.is_trusted() {
+            // Source times were taken as they came while there was nothing to hold them against.
             for slot in &mut self.slots {
                 slot.source_time = None;
             }
@@ -386,7 +422,7 @@ impl Engine {
             let value = match (slot.at, &slot.value) {
                 (None, _) => Err(NoData::NeverSeen),
                 (_, Err(reason)) => Err(*reason),
-                (Some(at), Ok(_)) if now.mono.since(at) > spec.stale_after => Err(NoData::Stale),
+                (Some(_), Ok(_)) if slot.is_stale(now.mono, spec.stale_after) => Err(NoData::Stale),
                 (Some(_), Ok(value)) => value.as_number().ok_or(NoData::NotANumber),
             };
             let known = Known { value, at: slot.at, good_at: slot.good_at, coverage: None };

@@ -161,6 +161,12 @@ impl Metric {
     pub fn evaluate(&self, known: &[Known], now: Mono) -> Known {
         let mut inputs = Inputs { known, oldest: None, coverage: None };
         let value = self.formula.compute(&mut inputs, now);
+        let value =
+            value.and_then(
+                |figure| {
+                    if figure.is_finite() { Ok(figure) } else { Err(NoData::NotFinite) }
+                },
+            );
         Known { value, at: inputs.oldest, good_at: None, coverage: inputs.coverage }
     }
 }
@@ -176,9 +182,7 @@ impl Inputs<'_> {
     fn get(&mut self, point: PointId) -> Result<f64, NoData> {
         let known = self.known[point.index()];
         self.saw(known.at);
-        if known.coverage.is_some() {
-            self.coverage = known.coverage;
-        }
+        self.coverage = least(self.coverage, known.coverage);
         known.value.map_err(as_input)
     }
 
@@ -216,6 +220,7 @@ impl Inputs<'_> {
     /// The figure over the members that are known, if enough of them are.
     fn aggregate(&mut self, members: &[Member], figure: Figure) -> Result<f64, NoData> {
         let mut coverage = Coverage { known: 0, of: 0 };
+        let mut weakest = None;
         let (mut rating_known, mut rating) = (0.0, 0.0);
         for member in members {
             let known = self.known[member.point.index()];
@@ -228,9 +233,10 @@ impl Inputs<'_> {
             if known.value.is_ok() {
                 rating_known += member.rating * own.share();
                 self.saw(known.at);
+                weakest = least(weakest, known.coverage.filter(|_| figure != Figure::Total));
             }
         }
-        self.coverage = Some(coverage);
+        self.coverage = least(weakest, Some(coverage));
         if coverage.known == 0 {
             return Err(members.first().map_or(
                 NoData::Undefined(Undefined::NotMetered),
@@ -256,6 +262,14 @@ impl Inputs<'_> {
             Figure::Highest => values().flatten().fold(f64::NEG_INFINITY, f64::max),
             Figure::Lowest => values().flatten().fold(f64::INFINITY, f64::min),
         })
+    }
+}
+
+/// What a figure is covered by is what its weakest input is.
+fn least(one: Option<Coverage>, other: Option<Coverage>) -> Option<Coverage> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if one.share() < other.share() { one } else { other }),
+        (one, other) => one.or(other),
     }
 }
 
