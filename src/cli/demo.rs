@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "seconds")]
     headless: bool,
     /// End after so many seconds.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     #[command(flatten)]
     screen: dashboard::Screen,

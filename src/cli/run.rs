@@ -3,7 +3,10 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
 
 use super::{dashboard, document::Document, files, runtime};
 use crate::gateway::{Gateway, clock::ClockPolicy};
@@ -42,7 +45,8 @@ impl Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let site = files::load_site(&args.site)?;
     let policy = if args.trust_clock { ClockPolicy::Trusted } else { ClockPolicy::Synchronised };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let end = runtime.block_on(async {
         let gateway = Gateway::start(&site, policy)?;
         tracing::info!(site = %args.site.display(), "watching");
         if args.dashboard {
@@ -60,7 +64,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         gateway.stop().await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // A reader that takes no more keeps the thread that prints: it must not keep the process.
+    runtime.shutdown_background();
+    end
 }
 
 async fn stream(gateway: &Gateway) -> anyhow::Result<()> {
@@ -72,7 +79,7 @@ async fn stream(gateway: &Gateway) -> anyhow::Result<()> {
         let snapshot = gateway.port.snapshot().await.context("the gateway stopped")?;
         let mut line = serde_json::to_string(&Document::of(&snapshot))?;
         line.push('\n');
-        super::print(&line)?;
+        spawn_blocking(move || super::print(&line)).await??;
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json")]
     once: bool,
     /// Wait so long, in seconds, for devices that have not answered yet.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
     /// Width of the text in columns.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(20..=500))]

@@ -3,6 +3,8 @@
 pub(crate) mod clock;
 pub(crate) mod pipeline;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use anyhow::Context;
 use collector::MonoClock;
 use configs::site::Site;
@@ -35,8 +37,9 @@ impl Gateway {
         let links = collector::start(site, mono, &batches_in, &stop);
         drop(batches_in);
         let (pipeline, port) = Pipeline::new(engine, clock, batches_out);
+        let stopping = stop.clone();
         let task = tokio::spawn(async move {
-            pipeline.run().await;
+            pipeline.run(stopping).await;
             links.stopped().await;
         });
         Ok(Self { port, stop, task })
@@ -60,6 +63,7 @@ pub(crate) fn engine_of(site: &Site) -> anyhow::Result<Engine> {
     let compiled = AlarmSet::compile(&site.rules, &plan.plant).map_err(|faults| {
         anyhow::anyhow!("{} rules do not fit the site; run `coldwatch check`", faults.len())
     })?;
-    let boot = BootId(std::process::id().into());
+    // Random, because in a container every run has the same process id.
+    let boot = BootId(RandomState::new().build_hasher().finish());
     Ok(Engine::new(site.info.clone(), boot, plan, compiled.set))
 }

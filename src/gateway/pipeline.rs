@@ -12,6 +12,8 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::clock::Clock;
 
 /// Everything is judged once a second, this long after the aligned polls, so that their answers are in.
@@ -86,15 +88,18 @@ impl Pipeline {
         (Self { engine, clock, batches, attach, snapshots, commands, clients, events }, port)
     }
 
-    /// Runs until all links have stopped.
-    pub(crate) async fn run(mut self) {
+    /// Runs until `stop` is asked for and all links have let go of the queue. Without a link it goes on judging: rules
+    /// and clients have a life of their own.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut ticks = ticks();
+        let mut linked = true;
         loop {
             tokio::select! {
-                batch = self.batches.recv() => match batch {
+                batch = self.batches.recv(), if linked => match batch {
                     Some(batch) => self.take(&batch),
-                    None => break,
+                    None => linked = false,
                 },
+                () = stop.cancelled(), if !linked => break,
                 _ = ticks.tick() => self.tick(),
                 Some(command) = self.commands.recv() => {
                     self.step(Input::Command(&command));
@@ -168,4 +173,80 @@ fn ticks() -> Interval {
     let mut ticks = interval_at(Instant::now() + TICK_PHASE, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use collector::MonoClock;
+    use configs::{library::Library, site_file::read_site};
+    use rules::{
+        plant::PointId,
+        value::{NoData, Sample},
+    };
+
+    use super::*;
+    use crate::gateway::{clock::ClockPolicy, engine_of};
+
+    fn pipeline() -> (Pipeline, Port, mpsc::Sender<Batch>) {
+        let library = Library::shipped();
+        let source = configs::fault::Source {
+            name: "site.toml".into(),
+            text: "[site]\nid = \"site\"\nname = \"Site\"\ntime_zone = \"UTC\"\ngateway = \"gw\"\n"
+                .into(),
+        };
+        let site = read_site(&source, &library, &|_| Err("no secrets here".into()))
+            .unwrap_or_else(|faults| panic!("{}", configs::render::text(&faults, false)));
+        let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted);
+        let (batches_in, batches) = mpsc::channel(8);
+        let (pipeline, port) = Pipeline::new(engine_of(&site).unwrap(), clock, batches);
+        (pipeline, port, batches_in)
+    }
+
+    #[tokio::test]
+    async fn a_site_without_links_is_judged_until_it_is_stopped() {
+        let (pipeline, port, batches) = pipeline();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(pipeline.run(stop.clone()));
+        drop(batches);
+        let mut attached = port.attach().await.unwrap();
+        assert!(attached.feed.recv().await.is_some(), "a tick is told");
+        stop.cancel();
+        task.await.unwrap();
+        assert!(port.snapshot().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_panic_closes_the_way_in_and_every_feed() {
+        let (pipeline, port, batches) = pipeline();
+        let task = tokio::spawn(pipeline.run(CancellationToken::new()));
+        let mut attached = port.attach().await.unwrap();
+        let nowhere = Sample {
+            point: PointId(u32::MAX),
+            at: rules::time::Mono::ZERO,
+            source_time: None,
+            value: Err(NoData::Timeout),
+        };
+        batches.send(Batch::Samples(vec![nowhere])).await.unwrap();
+        port.commands.closed().await;
+        assert!(attached.feed.recv().await.is_none());
+        assert!(task.await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_falls_behind_gets_a_snapshot_and_goes_on_from_it() {
+        let (mut pipeline, _port, _batches) = pipeline();
+        let (feed, mut news) = mpsc::channel(CLIENT_QUEUE);
+        pipeline.clients.push(Client { feed, behind: false });
+        for _ in 0..CLIENT_QUEUE + 3 {
+            pipeline.tick();
+        }
+        for _ in 0..CLIENT_QUEUE {
+            assert!(matches!(news.recv().await, Some(Feed::Update(_))));
+        }
+        pipeline.tick();
+        pipeline.tick();
+        let Some(Feed::Snapshot(snapshot)) = news.recv().await else { panic!("no snapshot") };
+        let Some(Feed::Update(update)) = news.recv().await else { panic!("no update") };
+        assert_eq!(update.seq, snapshot.seq + 1);
+    }
 }

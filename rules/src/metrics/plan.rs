@@ -278,12 +278,12 @@ impl Planner {
                 (asset, "it_power"),
                 Formula::Aggregate { members, figure: Figure::Total },
             );
-            let flows: Vec<_> = cdus
-                .iter()
-                .filter_map(|&cdu| Some((self.has(cdu, "tcs.flow")?, Sign::Plus)))
-                .collect();
+            let flows = self.members(&cdus, "tcs.flow");
             if !flows.is_empty() {
-                let flow = self.compute((asset, "tcs.flow"), Formula::Sum(flows));
+                let plus = |flow: &Member| (flow.point, Sign::Plus);
+                let formula =
+                    of_all(&cdus, &flows, || Formula::Sum(flows.iter().map(plus).collect()));
+                let flow = self.compute((asset, "tcs.flow"), formula);
                 self.compute((asset, "tcs.specific_flow"), Formula::SpecificFlow { flow, power });
             }
             let members = self.members(&racks, "liquid.flow");
@@ -296,35 +296,33 @@ impl Planner {
             for &cdu in &cdus {
                 self.cdu_heat(cdu, &detail);
             }
-            let members = self.heat_members(&racks, &cdus, detail.technology);
-            if !members.is_empty() {
-                let heat = self.compute(
-                    (asset, "heat"),
-                    Formula::Aggregate { members, figure: Figure::Total },
-                );
+            if let Some(formula) = self.loop_heat(&racks, &cdus, detail.technology) {
+                let heat = self.compute((asset, "heat"), formula);
                 self.compute((asset, "heat_capture"), Formula::HeatCapture { heat, power });
             }
         }
     }
 
-    /// Heat is taken where it is measured closest to the racks; of a boiling coolant on the facility side only.
-    fn heat_members(
+    /// Heat is taken where it is measured closest to the racks; of a boiling coolant on the facility side only. `None`
+    /// where nothing measures any.
+    fn loop_heat(
         &self,
         racks: &[AssetId],
         cdus: &[AssetId],
         technology: Technology,
-    ) -> Vec<Member> {
-        match technology {
-            Technology::TwoPhase => {
-                let mut members = self.members(cdus, "fws.heat");
-                members.extend(self.members(racks, "fws.heat"));
-                members
-            }
-            Technology::ColdPlate | Technology::Immersion => {
-                let by_rack = self.members(racks, "liquid.heat");
-                if by_rack.len() == racks.len() { by_rack } else { self.members(cdus, "tcs.heat") }
-            }
-        }
+    ) -> Option<Formula> {
+        let (at_racks, at_cdus) = match technology {
+            Technology::TwoPhase => ("fws.heat", "fws.heat"),
+            Technology::ColdPlate | Technology::Immersion => ("liquid.heat", "tcs.heat"),
+        };
+        let (by_rack, by_cdu) = (self.members(racks, at_racks), self.members(cdus, at_cdus));
+        let (places, members) = match (by_rack.is_empty(), by_cdu.is_empty()) {
+            (true, true) => return None,
+            (false, _) if by_rack.len() == racks.len() => (racks, by_rack),
+            (false, true) => (racks, by_rack),
+            (_, false) => (cdus, by_cdu),
+        };
+        Some(total_of_all(places, members))
     }
 
     fn cdu_heat(&mut self, cdu: AssetId, of: &CoolantLoop) {
@@ -413,10 +411,7 @@ impl Planner {
         let loops = self.all(AssetKind::Loop);
         let members = self.members(&loops, "heat");
         if !members.is_empty() {
-            let heat = self.compute(
-                (site, "liquid_heat"),
-                Formula::Aggregate { members, figure: Figure::Total },
-            );
+            let heat = self.compute((site, "liquid_heat"), total_of_all(&loops, members));
             self.compute((site, "heat_capture"), Formula::HeatCapture { heat, power: rack_power });
         }
         let cdus = self.all(AssetKind::Cdu);
@@ -481,4 +476,13 @@ impl Planner {
             | Detail::Device(_) => 1.0,
         }
     }
+}
+
+/// A total over places of which some are not measured is not metered, rather than smaller.
+fn of_all(places: &[AssetId], members: &[Member], total: impl FnOnce() -> Formula) -> Formula {
+    if members.len() == places.len() { total() } else { Formula::Never(Undefined::NotMetered) }
+}
+
+fn total_of_all(places: &[AssetId], members: Vec<Member>) -> Formula {
+    of_all(places, &members.clone(), || Formula::Aggregate { members, figure: Figure::Total })
 }
