@@ -7,7 +7,7 @@ use rules::{
     alarm::{Letter, Priority},
     ledger::{Flag, LedgerRow, Method},
     messages::{AlarmView, Health, LinkView, Snapshot},
-    plant::PointId,
+    plant::{AssetKind, PointId},
     time::Trust,
     value::{Reading, Value},
 };
@@ -101,7 +101,7 @@ impl Document {
             simulated: snapshot.site.simulated,
             at: time(snapshot.at.wall.utc),
             clock: snapshot.at.wall.trust,
-            worst: worst(&snapshot.alarms, &snapshot.links),
+            worst: worst(snapshot),
             alarms: snapshot
                 .alarms
                 .iter()
@@ -200,12 +200,16 @@ impl Interval {
 
 /// Priorities 1 and 2 are critical, 3 and 4 a warning; an alarm that has returned to normal is neither. Without an alarm
 /// all is well only where everything can be seen.
-fn worst(alarms: &[AlarmView], links: &[LinkView]) -> u8 {
-    let active = alarms.iter().filter(|alarm| matches!(alarm.letter, Letter::B | Letter::C));
+fn worst(snapshot: &Snapshot) -> u8 {
+    let active =
+        snapshot.alarms.iter().filter(|alarm| matches!(alarm.letter, Letter::B | Letter::C));
+    // A device that nothing was heard of yet has no link to be seen.
+    let devices = snapshot.plant.of_kind(AssetKind::Device).count();
+    let up = snapshot.links.iter().filter(|link| link.up).count();
     match active.map(|alarm| alarm.priority).min() {
         Some(Priority::P1 | Priority::P2) => 2,
         Some(Priority::P3 | Priority::P4) => 1,
-        None if links.iter().any(|link| !link.up) => UNKNOWN,
+        None if up < devices => UNKNOWN,
         None => 0,
     }
 }

@@ -69,9 +69,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let text = rewritten(&source, &library, &site, hall.site())?;
             fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
         }
+        // Who reads the addresses may end it at once.
+        let stopped = stop_signal();
         super::print(&addresses(hall.site()))?;
         tracing::info!(scenario = scenario.title, "simulating until interrupted");
-        stop_signal().await;
+        stopped.await;
         hall.stop().await;
         Ok(ExitCode::SUCCESS)
     })

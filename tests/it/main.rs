@@ -12,6 +12,7 @@ mod peer_modbus;
 mod program;
 mod readme;
 mod rules;
+mod run;
 mod simulate;
 mod status;
 mod support;
