@@ -356,9 +356,14 @@ impl Engine {
             self.keys.pop_front();
         }
         self.keys.push_back(command.key.clone());
-        let Action::Ack { alarm, occurrence } = &command.action;
-        let (asset, what) = match self.alarms.ack(alarm, *occurrence, &command.by, &self.for_rules)
-        {
+        let (by, values) = (&command.by, &self.for_rules);
+        let (alarm, done) = match &command.action {
+            Action::Ack { alarm, occurrence } => {
+                (alarm, self.alarms.ack(alarm, *occurrence, by, values))
+            }
+            Action::Reset { alarm } => (alarm, self.alarms.reset(alarm, by, values)),
+        };
+        let (asset, what) = match done {
             Ok(Transition { asset, moved }) => (asset, What::Moved(moved)),
             Err(why) => {
                 let (alarm, by) = (Arc::clone(alarm), command.by.clone());

@@ -207,4 +207,6 @@ pub struct Command {
 pub enum Action {
     /// S10. A stale occurrence number is refused.
     Ack { alarm: Arc<str>, occurrence: Option<u32> },
+    /// S11. Only a latched alarm that is acknowledged and no longer active can be reset.
+    Reset { alarm: Arc<str> },
 }

@@ -47,7 +47,7 @@ pub struct Line {
     pub v: Option<f64>,
     pub q: Option<String>,
     pub src: Option<f64>,
-    /// Without `point`: `ack` of `alarm` (`occ`, `by`), or `clock_step` by `delta` seconds.
+    /// Without `point`: `ack` (`occ`, `by`) or `reset` (`by`) of `alarm`, or `clock_step` by `delta` seconds.
     pub op: Option<String>,
     pub alarm: Option<String>,
     pub occ: Option<u32>,
@@ -96,7 +96,7 @@ pub enum TraceFault {
 
 enum Step {
     Sample { point: PointId, value: Result<f64, NoData>, source_s: Option<f64> },
-    Ack { alarm: Arc<str>, occurrence: Option<u32>, by: String },
+    Operate { by: String, action: Action },
     SetClock { delta: TimeDelta },
 }
 
@@ -197,15 +197,13 @@ impl Bench {
         }
         match (&line.point, line.op.as_deref()) {
             (Some(name), None) => self.read_sample(name, line),
-            (None, Some("ack")) => Ok(Step::Ack {
-                alarm: line
-                    .alarm
-                    .as_deref()
-                    .ok_or(TraceFault::Lacks { op: "ack", key: "alarm" })?
-                    .into(),
-                occurrence: line.occ,
-                by: line.by.clone().unwrap_or_default(),
-            }),
+            (None, Some(ACK)) => {
+                let (alarm, occurrence) = (alarm_of(line, ACK)?, line.occ);
+                Ok(operate(line, Action::Ack { alarm, occurrence }))
+            }
+            (None, Some(RESET)) => {
+                Ok(operate(line, Action::Reset { alarm: alarm_of(line, RESET)? }))
+            }
             (None, Some("clock_step")) => {
                 let delta = line.delta.filter(|delta| delta.abs() <= LONGEST_S);
                 let delta = delta.ok_or(TraceFault::Lacks { op: "clock_step", key: "delta" })?;
@@ -237,11 +235,12 @@ impl Bench {
     fn tick(&mut self, tick: u32, outcomes: &mut Vec<Outcome>) {
         let t = f64::from(tick);
         self.engine.step(self.now(t), Input::Tick, &mut self.events);
-        self.tell(t, outcomes);
+        self.tell(t, "", outcomes);
     }
 
     fn take(&mut self, t: f64, step: Step, outcomes: &mut Vec<Outcome>) {
         let now = self.now(t);
+        let mut operation = "";
         match step {
             Step::Sample { point, value, source_s } => {
                 let source_time = source_s.map(|source| DateTime::UNIX_EPOCH + span(source));
@@ -249,18 +248,22 @@ impl Bench {
                     Sample { point, at: now.mono, source_time, value: value.map(Value::Number) };
                 self.engine.step(now, Input::Samples(&[sample]), &mut self.events);
             }
-            Step::Ack { alarm, occurrence, by } => {
+            Step::Operate { by, action } => {
                 self.operations += 1;
-                let key = self.operations.to_string();
-                let command = Command { key, by, action: Action::Ack { alarm, occurrence } };
+                operation = match action {
+                    Action::Ack { .. } => ACK,
+                    Action::Reset { .. } => RESET,
+                };
+                let command = Command { key: self.operations.to_string(), by, action };
                 self.engine.step(now, Input::Command(&command), &mut self.events);
             }
             Step::SetClock { delta } => self.offset += delta,
         }
-        self.tell(t, outcomes);
+        self.tell(t, operation, outcomes);
     }
 
-    fn tell(&mut self, t: f64, outcomes: &mut Vec<Outcome>) {
+    /// `operation` is the one that a refusal refuses; between operations there is none.
+    fn tell(&mut self, t: f64, operation: &str, outcomes: &mut Vec<Outcome>) {
         for event in self.events.events.drain(..) {
             match event.what {
                 What::Moved(moved) => outcomes.push(Outcome::Moved {
@@ -273,13 +276,26 @@ impl Bench {
                     annunciate: moved.annunciate,
                 }),
                 What::Rejected { alarm, why, .. } => {
-                    outcomes.push(Outcome::Rejected { t, alarm, reject: "ack".to_owned(), why });
+                    let reject = operation.to_owned();
+                    outcomes.push(Outcome::Rejected { t, alarm, reject, why });
                 }
                 What::Clock { .. } | What::Link { .. } | What::Register { .. } | What::Note(_) => {}
             }
         }
         self.events.rows.clear();
     }
+}
+
+/// The operations of a trace that act on an alarm.
+const ACK: &str = "ack";
+const RESET: &str = "reset";
+
+fn operate(line: &Line, action: Action) -> Step {
+    Step::Operate { by: line.by.clone().unwrap_or_default(), action }
+}
+
+fn alarm_of(line: &Line, op: &'static str) -> Result<Arc<str>, TraceFault> {
+    line.alarm.as_deref().map(Into::into).ok_or(TraceFault::Lacks { op, key: "alarm" })
 }
 
 fn span(seconds: f64) -> TimeDelta {

@@ -8,7 +8,7 @@ use rules::{
     alarm::{Letter, Priority},
     alarm_set::AlarmSet,
     engine::{Engine, Events, Input},
-    messages::{AlarmView, SiteInfo},
+    messages::{Action, AlarmView, Command, Event, SiteInfo, What},
     metrics,
     plant::{
         Asset, AssetId, AssetKind, Carrier, Detail, EdgeKind, Meter, Origin, Plant, PointId,
@@ -94,6 +94,18 @@ impl Hall {
         let mut events = Events::default();
         self.engine.step(now, Input::Samples(&samples), &mut events);
         self.engine.step(now, Input::Tick, &mut events);
+    }
+
+    /// What follows at once from an operator's command.
+    fn command(&mut self, key: &str, action: Action) -> Vec<Event> {
+        let wall =
+            Wall { utc: "2026-10-01T12:00:00Z".parse().unwrap(), trust: Trust::Synchronised };
+        let mono = Mono::from_secs(self.seconds);
+        let command = Command { key: key.to_owned(), by: "li".to_owned(), action };
+        let mut events = Events::default();
+        let now = Now { mono, wall: Wall { utc: wall.utc + mono.0, ..wall } };
+        self.engine.step(now, Input::Command(&command), &mut events);
+        events.events
     }
 
     fn reading(&self, asset: AssetId, quantity: &str) -> Reading {
@@ -185,6 +197,32 @@ fn one_of_48_racks_stale_leaves_the_hall_its_figure_and_says_47_of_48() {
         Letter::B,
         "one known rack above the limit is enough"
     );
+}
+
+#[test]
+fn a_latch_is_reset_by_command_and_only_after_the_acknowledgement() {
+    let latched = RuleSpec { latch: true, ..rule("high", "max(racks.power) > 90 kW") };
+    let mut hall = Hall::new(&[latched]);
+    hall.second(|_| 95.0, &[]);
+    hall.second(|_| 50.0, &[]);
+    assert_eq!(hall.alarm("high").unwrap().letter, Letter::Bl);
+
+    let alarm: Arc<str> = "high".into();
+    let reset = || Action::Reset { alarm: Arc::clone(&alarm) };
+    let refused = hall.command("1", reset());
+    let [Event { what: What::Rejected { alarm: of, by, .. }, .. }] = refused.as_slice() else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((of, by.as_str()), (&alarm, "li"));
+    assert_eq!(hall.alarm("high").unwrap().letter, Letter::Bl);
+
+    hall.command("2", Action::Ack { alarm: Arc::clone(&alarm), occurrence: Some(1) });
+    let done = hall.command("3", reset());
+    let [Event { what: What::Moved(moved), .. }] = done.as_slice() else { panic!("{done:?}") };
+    assert_eq!((moved.from, moved.to, moved.cause.as_str()), (Letter::Cl, Letter::A, "reset"));
+    assert_eq!(moved.by.as_deref(), Some("li"));
+    assert_eq!(hall.alarm("high").unwrap().acknowledged_by, None);
+    assert_eq!(hall.command("3", reset()), [], "the same key acts once");
 }
 
 #[test]

@@ -33,7 +33,8 @@ Examples:
   coldwatch rules replay --rules rules/cdu.toml --trace monday.jsonl --json
 
 A trace has one JSON object a line: {\"t\":10,\"point\":\"ts\",\"v\":45.2}, {\"t\":20,\"point\":\"ts\",\"q\":\"bad\"},
-{\"t\":15.5,\"op\":\"ack\",\"alarm\":\"HI\",\"occ\":1,\"by\":\"li\"}, {\"t\":120,\"op\":\"clock_step\",\"delta\":-3600}.
+{\"t\":15.5,\"op\":\"ack\",\"alarm\":\"HI\",\"occ\":1,\"by\":\"li\"}, {\"t\":60,\"op\":\"reset\",\"alarm\":\"HI\",\"by\":\"li\"},
+{\"t\":120,\"op\":\"clock_step\",\"delta\":-3600}.
 The points are declared in the rule file: [points.ts] unit = \"°C\", stale_after = \"10 s\", published = false.
 
 Exit codes: 0 all tests passed, or the trace was played; 1 failed; 2 wrong usage.";

@@ -64,7 +64,7 @@ async fn play(
 }
 
 fn obey(hall: &mut hall::Hall, command: Command) -> Vec<Change> {
-    let Action::Ack { alarm, .. } = command.action;
+    let (Action::Ack { alarm, .. } | Action::Reset { alarm }) = command.action;
     let letter = hall.alarms.iter().find(|known| known.name == alarm).map(|known| known.letter);
     let next = match letter {
         Some(Letter::B) => Letter::C,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rules::{
+    alarm::Letter,
     messages::{Action as Wish, AlarmView, Snapshot, Update, What},
     plant::AssetId,
     time::Now,
@@ -246,6 +247,7 @@ impl State {
             }
             Cmd::Acknowledge => return self.acknowledge(),
             Cmd::AcknowledgeAll => self.ask_acknowledge_all(),
+            Cmd::Reset => return self.reset(),
             Cmd::Quit | Cmd::Redraw | Cmd::Type(_) | Cmd::Erase | Cmd::Confirm => {}
         }
         None
@@ -476,6 +478,28 @@ impl State {
         Some(Action::Send(vec![wish]))
     }
 
+    /// Releases a latch. The gateway decides; what it would refuse in any case is said here.
+    fn reset(&mut self) -> Option<Action> {
+        if !self.may_act() {
+            return None;
+        }
+        let Some(alarm) = self.selected_alarm() else {
+            self.notice = Some("select an alarm first (j/k in the alarm list)".to_owned());
+            return None;
+        };
+        if alarm.letter != Letter::Cl {
+            let why = match alarm.letter {
+                Letter::Bl => "acknowledge it first (a)",
+                _ => "it is not latched",
+            };
+            self.notice = Some(format!("{} cannot be reset: {why}", alarm.title));
+            return None;
+        }
+        let wish = Wish::Reset { alarm: Arc::clone(&alarm.name) };
+        self.notice = Some(format!("resetting {}", alarm.title));
+        Some(Action::Send(vec![wish]))
+    }
+
     fn ask_acknowledge_all(&mut self) {
         if !self.may_act() {
             return;
@@ -510,7 +534,7 @@ impl State {
         if self.operator.is_none() {
             self.notice = Some("this screen may only look: no operator was named".to_owned());
         } else if self.connection == Connection::Closed {
-            self.notice = Some("the gateway is gone: nothing can be acknowledged".to_owned());
+            self.notice = Some("the gateway is gone: it takes no commands".to_owned());
         } else {
             return true;
         }

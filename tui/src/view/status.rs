@@ -2,6 +2,7 @@
 
 use ratatui::{style::Style, text::Line};
 use rules::{
+    alarm::Letter,
     alarm::Priority,
     time::{Now, Trust},
 };
@@ -189,6 +190,9 @@ pub(super) fn bottom(scene: &Scene<'_>) -> Line<'static> {
 fn keys(scene: &Scene<'_>) -> Vec<&'static str> {
     let mut keys = Vec::new();
     if scene.state.operator().is_some() {
+        if scene.state.selected_alarm().is_some_and(|alarm| alarm.letter == Letter::Cl) {
+            keys.push("r reset latch");
+        }
         keys.extend(["a ack", "A ack all"]);
     }
     keys.extend::<&[_]>(match scene.state.screen {

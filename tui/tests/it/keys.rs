@@ -12,7 +12,7 @@ use tui::{
 
 use crate::{
     hall::Hall,
-    screens::{after, press},
+    screens::{SMALL, after, press, screen},
 };
 
 fn start() -> (Hall, State) {
@@ -26,7 +26,11 @@ fn acknowledged(actions: &[Action]) -> Vec<(&str, Option<u32>)> {
         Action::Send(wishes) => wishes.as_slice(),
         Action::Quit | Action::Redraw => &[],
     });
-    wishes.map(|Wish::Ack { alarm, occurrence }| (&**alarm, *occurrence)).collect()
+    let acknowledged = wishes.filter_map(|wish| match wish {
+        Wish::Ack { alarm, occurrence } => Some((&**alarm, *occurrence)),
+        Wish::Reset { .. } => None,
+    });
+    acknowledged.collect()
 }
 
 #[test]
@@ -54,6 +58,27 @@ fn the_selection_stays_on_its_alarm_while_the_list_moves() {
     state.apply(update);
     assert_eq!(state.alarm, None);
     assert_eq!(press(&mut state, "a"), [], "nothing slips under the key");
+}
+
+#[test]
+fn a_latch_is_reset_once_it_is_acknowledged() {
+    let (mut hall, mut state) = start();
+    let leak = "leak.spot@r2-05";
+    press(&mut state, "5");
+    while state.alarm.as_deref() != Some(leak) {
+        press(&mut state, "j");
+    }
+    assert!(!screen(&state, SMALL).to_string().contains("r reset latch"));
+    assert_eq!(press(&mut state, "r"), []);
+    assert!(state.notice.as_deref().unwrap().contains("acknowledge it first"));
+
+    let mut update = hall.step(1);
+    update.changes.extend(hall.set_letter(leak, Letter::Cl, Some("li")));
+    state.apply(update);
+    press(&mut state, "v v");
+    assert!(screen(&state, SMALL).to_string().contains("r reset latch"));
+    let wish = Wish::Reset { alarm: leak.into() };
+    assert_eq!(press(&mut state, "r"), [Action::Send(vec![wish])]);
 }
 
 #[test]
