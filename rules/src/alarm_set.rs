@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write,
     sync::Arc,
 };
 
@@ -11,14 +10,12 @@ use thiserror::Error;
 use crate::{
     alarm::{Attention, Letter, Life, Priority, Refusal, Step, Timing, Truth},
     language::{
-        Code, Conditions, Directory, Field, NotApplicable, Operand, Program, RuleFault, Shown,
-        Values,
+        Code, Conditions, Directory, Field, NotApplicable, Operands, Program, RuleFault, Values,
     },
     messages::{AlarmView, Moved},
     plant::{AssetId, Plant},
     rule::{OnStale, RuleSpec},
     time::{Mono, Now},
-    units::Unit,
 };
 
 /// What compiling gives: the alarms, and what the rules ask for but the plant does not have.
@@ -74,7 +71,7 @@ struct Alarm {
     asset: Option<AssetId>,
     rule: usize,
     code: Code,
-    operands: Vec<Operand>,
+    operands: Operands,
     life: Life,
     /// The condition could not be judged at the last tick.
     unknown: bool,
@@ -253,7 +250,7 @@ impl AlarmSet {
             action: Arc::clone(&rule.action),
             expression: Arc::clone(&rule.expression),
             rule_file: Arc::clone(&rule.written_at),
-            operands: print(&alarm.operands, &self.program, values),
+            operands: alarm.operands.print(&self.program, values, alarm.life.is_active()),
             active_since: alarm.active_since,
             acknowledged_by: alarm.acknowledged_by.clone(),
         })
@@ -341,100 +338,10 @@ impl Alarm {
             to,
             cause: cause.to_owned(),
             occurrence: self.life.occurrence,
-            operands: print(&self.operands, program, values),
+            operands: self.operands.print(program, values, self.life.is_active()),
             by: by.map(str::to_owned),
             annunciate: cause == "condition" && to == Letter::B,
         };
         Transition { asset: self.asset, moved }
-    }
-}
-
-/// `46.2 °C > 45 °C`: the comparisons of a condition with the numbers of now.
-fn print(operands: &[Operand], program: &Program, values: Values<'_>) -> String {
-    let mut text = String::new();
-    for Operand { joint, what } in operands {
-        text.push_str(joint);
-        match what {
-            Shown::Compare { test, left, right, unit, shown } => {
-                let number = |code: &Code| program.number(code, values);
-                let (left_text, right_text) = match (number(left), number(right)) {
-                    (Some(left), Some(right)) => pair(unit, shown, left, right),
-                    (left_now, right_now) => (
-                        side(program, values, left, left_now, unit, shown),
-                        side(program, values, right, right_now, unit, shown),
-                    ),
-                };
-                let _ = write!(text, "{left_text} {} {right_text}", test.mark());
-            }
-            Shown::State { point, states, code, equal } => {
-                let label = |code: f64| {
-                    let known =
-                        states.iter().find(|label| f64::from(label.code).total_cmp(&code).is_eq());
-                    known.map_or_else(|| format!("{code}"), |label| label.text.clone())
-                };
-                let now = match values.get(point.index()) {
-                    Some(Ok(code)) => label(*code),
-                    Some(Err(reason)) => format!("? ({reason})"),
-                    None => "?".to_owned(),
-                };
-                let mark = if *equal { "==" } else { "!=" };
-                let _ = write!(text, "{now} {mark} {}", label(f64::from(*code)));
-            }
-            Shown::Missing { code } => match program.reason(code, values) {
-                Some(reason) => {
-                    let _ = write!(text, "missing ({reason})");
-                }
-                None => text.push_str("not missing"),
-            },
-        }
-    }
-    text
-}
-
-/// Both sides in the unit shown; with all digits where fewer would hide that they differ.
-fn pair(unit: &Unit, shown: &Unit, left: f64, right: f64) -> (String, String) {
-    let (left, right) = (into_shown(unit, shown, left), into_shown(unit, shown, right));
-    let (left_text, right_text) = (digits(left), digits(right));
-    if left_text == right_text && left.total_cmp(&right).is_ne() {
-        return (with_unit(&left.to_string(), shown), with_unit(&right.to_string(), shown));
-    }
-    (with_unit(&left_text, shown), with_unit(&right_text, shown))
-}
-
-fn side(
-    program: &Program,
-    values: Values<'_>,
-    code: &Code,
-    now: Option<f64>,
-    unit: &Unit,
-    shown: &Unit,
-) -> String {
-    match (now, program.reason(code, values)) {
-        (Some(value), _) => with_unit(&digits(into_shown(unit, shown, value)), shown),
-        (None, Some(reason)) => format!("? ({reason})"),
-        (None, None) => "?".to_owned(),
-    }
-}
-
-fn into_shown(unit: &Unit, shown: &Unit, value: f64) -> f64 {
-    unit.convert(value, shown).unwrap_or(value)
-}
-
-fn with_unit(number: &str, unit: &Unit) -> String {
-    if unit.is_bare() { number.to_owned() } else { format!("{number} {unit}") }
-}
-
-/// Four digits or so, without zeros at the end.
-fn digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 1000.0 => 0,
-        size if size >= 10.0 => 2,
-        _ => 3,
-    };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
     }
 }

@@ -172,6 +172,85 @@ fn conditions_mean_what_they_say() {
     assert_eq!(judge("r1.power > 45000 W", &[("r1.power", 45.0)]), Some(false));
 }
 
+/// What an operator reads of the alarm `x@cdu-1`.
+fn operands(when: &str, known: &[(&str, f64)]) -> String {
+    let mut spec = RuleSpec::new("x", when);
+    spec.each = Some("cdu in cdus where technology == 'cold_plate'".into());
+    let mut set = AlarmSet::compile(&[spec], &plant()).unwrap().set;
+    let values = values(known);
+    set.tick(now(0), &values, &mut Vec::new());
+    set.find("x@cdu-1", &values).unwrap().operands
+}
+
+#[test]
+fn a_state_is_told_with_its_point_and_of_an_or_only_what_holds() {
+    let lost = "cdu.pump_1.state == 'Fault' or cdu.leak.state == 'Leak'";
+    let told =
+        |pump, leak| operands(lost, &[("cdu-1.pump_1.state", pump), ("cdu-1.leak.state", leak)]);
+    assert_eq!(told(2.0, 0.0), "pump_1.state Fault");
+    assert_eq!(told(1.0, 1.0), "leak.state Leak");
+    assert_eq!(told(2.0, 1.0), "pump_1.state Fault or leak.state Leak");
+    assert_eq!(told(1.0, 0.0), "pump_1.state Running or leak.state NoLeak");
+    let unknown = [("cdu-1.pump_1.state", 1.0)];
+    assert_eq!(operands(lost, &unknown), "leak.state ? (no sample yet)");
+    let other = "cdu-2.pump_1.state == 'Fault' and cdu.pump_1.state != 'Running'";
+    let known = [("cdu-1.pump_1.state", 0.0), ("cdu-2.pump_1.state", 2.0)];
+    assert_eq!(operands(other, &known), "cdu-2.pump_1.state Fault and pump_1.state Off");
+    let twice = "cdu.pump_1.state != 'Running' and cdu.pump_1.state != 'Fault'";
+    assert_eq!(operands(twice, &[("cdu-1.pump_1.state", 0.0)]), "pump_1.state Off");
+}
+
+#[test]
+fn of_an_and_that_does_not_hold_only_what_fails_is_told() {
+    let when = "cdu.tcs.supply_temperature > 45 °C and r1.power > 5 kW";
+    let told = |celsius, kw| {
+        operands(when, &[("cdu-1.tcs.supply_temperature", celsius), ("r1.power", kw)])
+    };
+    assert_eq!(told(46.0, 6.0), "46 °C > 45 °C and 6 kW > 5 kW");
+    assert_eq!(told(46.0, 4.0), "4 kW > 5 kW");
+    let turned = "not (cdu.tcs.supply_temperature < 45 °C or r1.power < 5 kW)";
+    let known = [("cdu-1.tcs.supply_temperature", 46.0), ("r1.power", 6.0)];
+    assert_eq!(operands(turned, &known), "46 °C >= 45 °C and 6 kW >= 5 kW");
+    let mixed = "cdu.tcs.supply_temperature > 45 °C and (r1.power > 5 kW or r2.power > 5 kW)";
+    let known = [("cdu-1.tcs.supply_temperature", 46.0), ("r1.power", 6.0), ("r2.power", 7.0)];
+    assert_eq!(operands(mixed, &known), "46 °C > 45 °C and (6 kW > 5 kW or 7 kW > 5 kW)");
+}
+
+#[test]
+fn numbers_are_rounded_for_reading_but_never_past_the_limit() {
+    let power = |when: &str, kw| operands(when, &[("r1.power", kw), ("cdu-1.leak.state", 0.0)]);
+    let of =
+        |limit: &str, kw| power(&format!("r1.power > {limit} or cdu.leak.state == 'Leak'"), kw);
+    assert_eq!(of("80 kW", 84.463), "84.5 kW > 80 kW");
+    assert_eq!(of("80 kW", 1496.27), "1496 kW > 80 kW");
+    assert_eq!(of("80 kW", 80.004), "80.004 kW > 80 kW");
+    assert_eq!(of("80.25 kW", 90.1234), "90.12 kW > 80.25 kW");
+    assert_eq!(of("0.1 kW", 0.123_456), "0.123 kW > 0.1 kW");
+    assert_eq!(of("45000 W", 50.0), "50000 W > 45000 W");
+    let known = [("r1.power", 50.04), ("r2.power", 50.01)];
+    assert_eq!(operands("r1.power + 0 kW * cdu.pumps > r2.power", &known), "50.04 kW > 50.01 kW");
+    let hot = [("cdu-1.tcs.supply_temperature", 45.7)];
+    assert_eq!(operands("cdu.tcs.supply_temperature > 113 °F", &hot), "114 °F > 113 °F");
+}
+
+#[test]
+fn what_only_the_deadband_keeps_true_is_told_with_it() {
+    for (when, deadband, kw, told) in [
+        ("r1.power < 90 % * r1.design_power", "1 kW", [44.0, 45.56], "45.6 kW < 45 kW + 1 kW"),
+        ("r1.power / r1.design_power < 90 %", "3 %", [44.0, 45.56], "91.1 % < 90 % + 3 %"),
+        ("r1.power > 40 kW", "1 kW", [41.0, 39.5], "39.5 kW > 40 kW - 1 kW"),
+    ] {
+        let spec = RuleSpec { deadband: Some(deadband.into()), ..RuleSpec::new("x", when) };
+        let mut set = AlarmSet::compile(&[spec], &plant()).unwrap().set;
+        let mut out = Vec::new();
+        let [enter, hold] = kw.map(|kw| values(&[("r1.power", kw)]));
+        set.tick(now(0), &enter, &mut out);
+        set.tick(now(1), &hold, &mut out);
+        assert_eq!(out.len(), 1, "{when}");
+        assert_eq!(set.find("x", &hold).unwrap().operands, told);
+    }
+}
+
 #[test]
 fn one_known_member_decides_a_maximum_but_not_a_sum() {
     let two = [("r1.power", 60.0), ("r2.power", 10.0)];

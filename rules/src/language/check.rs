@@ -436,7 +436,6 @@ impl<'a> Checker<'a> {
             return Some(truth(Node::State {
                 point,
                 code: label.code,
-                states: states.as_slice().into(),
                 equal: test == Test::Equal,
             }));
         }

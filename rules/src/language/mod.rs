@@ -19,6 +19,7 @@ use crate::{
 mod check;
 mod names;
 mod node;
+mod operands;
 mod program;
 mod syntax;
 mod token;
@@ -30,7 +31,7 @@ use check::{Absence, Checker, Deadband};
 pub(crate) use names::Directory;
 use names::{Scope, did_you_mean};
 use node::Layout;
-pub(crate) use node::{Operand, Shown};
+pub(crate) use operands::Operands;
 pub(crate) use program::{Code, Program};
 
 /// What is wrong with an expression, at which bytes of it, and what to do.
@@ -82,7 +83,7 @@ pub(crate) struct Condition {
     pub(crate) rule: usize,
     pub(crate) asset: Option<AssetId>,
     pub(crate) code: Code,
-    pub(crate) operands: Vec<Operand>,
+    pub(crate) operands: Operands,
 }
 
 /// All conditions of a rule set.
@@ -220,9 +221,8 @@ impl Conditions {
             );
             return;
         }
-        let mut operands = Vec::new();
-        self.layout.operands(&node, "", &mut operands);
         let code = self.layout.lay(&node);
+        let operands = Operands::new(&node, &mut self.layout, rule.plant, asset);
         self.bound.push(Condition { rule: rule.index, asset, code, operands });
     }
 

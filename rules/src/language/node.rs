@@ -1,15 +1,12 @@
 //! The typed tree between the text and the flat program: constants are folded, units already converted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use super::{
     program::{Aggregate, Code, Extreme, Function, Member, Op, Program},
     syntax::Test,
 };
-use crate::{
-    plant::{PointId, StateLabel},
-    units::Unit,
-};
+use crate::{plant::PointId, units::Unit};
 
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -21,7 +18,6 @@ pub(super) enum Node {
     State {
         point: PointId,
         code: u32,
-        states: Arc<[StateLabel]>,
         equal: bool,
     },
     Aggregate {
@@ -32,14 +28,14 @@ pub(super) enum Node {
 
 #[derive(Clone, Debug)]
 pub(super) struct Compare {
-    test: Test,
-    left: Node,
-    right: Node,
+    pub(super) test: Test,
+    pub(super) left: Node,
+    pub(super) right: Node,
     /// Added to the right side while the alarm is active.
-    shift: f64,
+    pub(super) shift: f64,
     /// The unit that both sides are computed in, and the one that they are shown in.
-    unit: Unit,
-    shown: Unit,
+    pub(super) unit: Unit,
+    pub(super) shown: Unit,
 }
 
 /// One member of an aggregate.
@@ -47,21 +43,6 @@ pub(super) struct Compare {
 pub(super) struct Members {
     pub(super) value: Option<Node>,
     pub(super) filter: Option<Node>,
-}
-
-/// One comparison of a condition, kept so that its live operands can be printed.
-#[derive(Clone, Debug)]
-pub(crate) struct Operand {
-    /// What stands between it and the one before: ` and `.
-    pub(crate) joint: &'static str,
-    pub(crate) what: Shown,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Shown {
-    Compare { test: Test, left: Code, right: Code, unit: Unit, shown: Unit },
-    State { point: PointId, states: Arc<[StateLabel]>, code: u32, equal: bool },
-    Missing { code: Code },
 }
 
 impl Node {
@@ -195,50 +176,6 @@ impl Layout {
         self.program.aggregates.push(Aggregate { function, members });
         self.aggregates.insert(key, index);
         index
-    }
-
-    /// The comparisons of a condition, in the order in which they are written.
-    pub(super) fn operands(&mut self, node: &Node, joint: &'static str, out: &mut Vec<Operand>) {
-        match node {
-            Node::Apply(op, arguments) => {
-                if *op == Op::Missing {
-                    for argument in arguments {
-                        let code = self.lay(argument);
-                        out.push(Operand { joint, what: Shown::Missing { code } });
-                    }
-                    return;
-                }
-                let between = if *op == Op::And {
-                    " and "
-                } else if *op == Op::Or {
-                    " or "
-                } else {
-                    ", "
-                };
-                for (at, argument) in arguments.iter().enumerate() {
-                    self.operands(argument, if at == 0 { joint } else { between }, out);
-                }
-            }
-            Node::Compare(compare) => {
-                let (left, right) = (self.lay(&compare.left), self.lay(&compare.right));
-                let Compare { test, unit, shown, .. } = &**compare;
-                let (unit, shown) = (unit.clone(), shown.clone());
-                out.push(Operand {
-                    joint,
-                    what: Shown::Compare { test: *test, left, right, unit, shown },
-                });
-            }
-            Node::State { point, code, states, equal } => out.push(Operand {
-                joint,
-                what: Shown::State {
-                    point: *point,
-                    states: Arc::clone(states),
-                    code: *code,
-                    equal: *equal,
-                },
-            }),
-            Node::Constant(_) | Node::Point(_) | Node::Aggregate { .. } => {}
-        }
     }
 }
 

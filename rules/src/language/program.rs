@@ -137,6 +137,12 @@ impl Program {
         Some(truth != 0.0)
     }
 
+    /// The truth of a part of a condition, from the aggregates of the last tick.
+    pub(crate) fn truth(&self, code: &Code, values: Values<'_>, holding: bool) -> Option<bool> {
+        let truth = evaluate(&self.ops, code, &self.results, values, &mut Vec::new(), holding)?;
+        Some(truth != 0.0)
+    }
+
     /// The number that some code stands for now, from the aggregates of the last tick.
     pub(crate) fn number(&self, code: &Code, values: Values<'_>) -> Option<f64> {
         evaluate(&self.ops, code, &self.results, values, &mut Vec::new(), false)
@@ -223,7 +229,7 @@ fn evaluate(
             Op::If => choose(stack),
             Op::Compare(test, shift) => {
                 let shift = if holding { shift } else { 0.0 };
-                two(stack, |a, b| truth(compare(test, a, b + shift)))
+                two(stack, |a, b| truth(test.holds(a, b + shift)))
             }
             Op::Not => pop(stack).map(|value| truth(value == 0.0)),
             Op::And => {
@@ -252,7 +258,7 @@ fn evaluate(
 /// `max(set) > L` is true as soon as one known member exceeds L, and `max(set) < L` false; `min` mirrors it. A test
 /// that the known members leave open is unknown when a member is.
 fn beyond(gathered: Gathered, extreme: Extreme, test: Test, limit: Slot) -> Slot {
-    let holds = compare(test, gathered.known?, limit?);
+    let holds = test.holds(gathered.known?, limit?);
     // What the extreme of the known members has passed, no further member takes back.
     let decides = match (extreme, test) {
         (Extreme::Max, Test::Greater | Test::GreaterOrEqual)
@@ -280,18 +286,6 @@ fn two(stack: &mut Vec<Slot>, combine: impl Fn(f64, f64) -> f64) -> Slot {
 
 fn truth(holds: bool) -> f64 {
     if holds { 1.0 } else { 0.0 }
-}
-
-#[expect(clippy::float_cmp, reason = "equality is what the rule asks for")]
-fn compare(test: Test, left: f64, right: f64) -> bool {
-    match test {
-        Test::Less => left < right,
-        Test::LessOrEqual => left <= right,
-        Test::Greater => left > right,
-        Test::GreaterOrEqual => left >= right,
-        Test::Equal => left == right,
-        Test::NotEqual => left != right,
-    }
 }
 
 /// Kleene `and` (decided by 0) and `or` (decided by 1).

@@ -426,7 +426,7 @@ impl Hall {
                     "1) verify speed and current of pump 1  2) reset the drive of pump 2 once  \
                          3) if it trips again: drain jobs from R3 and R4"
                         .into(),
-                operands: "Running, Fault".to_owned(),
+                operands: "pump_2.state Fault".to_owned(),
                 ..self.alarm("cdu.pump_redundancy", "cdu-2", Letter::B, Priority::P1)
             },
             AlarmView {
