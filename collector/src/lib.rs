@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub use clock::MonoClock;
 pub use outlet::{Batch, QUEUE};
 
-/// The running links. Dropping it stops them.
-#[derive(Debug)]
+/// The running links; by default none. Dropping it stops them.
+#[derive(Debug, Default)]
 pub struct Collector {
     tasks: JoinSet<()>,
     restarts: Arc<AtomicU64>,

@@ -136,7 +136,7 @@ struct Counts {
     samples_at_last_tick: u64,
     samples_per_second: f64,
     late: u64,
-    dropped: u64,
+    restarts: u64,
     step_us: u64,
 }
 
@@ -210,9 +210,9 @@ impl Engine {
     }
 
     /// What the gateway measures about itself; shown with the next update.
-    pub fn report_self(&mut self, step: Duration, dropped: u64) {
+    pub fn report_self(&mut self, step: Duration, restarts: u64) {
         self.counts.step_us = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
-        self.counts.dropped = dropped;
+        self.counts.restarts = restarts;
     }
 
     /// What is known of a point as of the last step.
@@ -477,7 +477,8 @@ impl Engine {
             rules: u32::try_from(self.alarms.len()).unwrap_or(u32::MAX),
             step_us: self.counts.step_us,
             samples_per_second: self.counts.samples_per_second,
-            dropped: self.counts.dropped,
+            discarded: self.links.values().map(|link| link.discarded).sum(),
+            restarts: self.counts.restarts,
             late: self.counts.late,
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     plant::{AssetId, Detail, Plant},
-    register::{Delta, Register, RegisterLimits, RegisterSnapshot, Step},
+    register::{Delta, Flag, Register, RegisterLimits, RegisterSnapshot, Step},
     time::{Mono, Now, Trust},
 };
 
@@ -51,48 +51,6 @@ pub enum Method {
     Bridged,
     /// No amount is claimed.
     Missing,
-}
-
-/// What happened to the register within the interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Flag {
-    Rollover,
-    /// Reset to zero at an unknown time: the amount is a lower bound.
-    Reset,
-    /// A jump that three reads agree on, or a fall that one read alone reported.
-    Suspicious,
-    /// Another register, or a corrupt one: no amount for that time.
-    Replaced,
-    Stuck,
-    /// The gap was long enough for a whole turn of the register.
-    Ambiguous,
-    /// The two snapshots around a boundary lie more than 15 minutes apart.
-    InterpolatedWide,
-    /// Wall time was assigned after the fact, from the monotonic clock.
-    TimeAssignedLater,
-    /// The clock was plausible but not synchronised.
-    Unsynchronised,
-    /// The wall clock stepped back: the amount stands in the first interval that was still open.
-    ClockStepped,
-}
-
-impl Flag {
-    /// What an operator reads.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Rollover => "register rolled over",
-            Self::Reset => "register was reset: the amount is a lower bound",
-            Self::Suspicious => "register jumped: three reads agree",
-            Self::Replaced => "register fell: exchanged or corrupt, no amount for that time",
-            Self::Stuck => "register stands still under load",
-            Self::Ambiguous => "gap long enough for a whole turn of the register, no amount for it",
-            Self::InterpolatedWide => "snapshots around a boundary more than 15 minutes apart",
-            Self::TimeAssignedLater => "wall time assigned afterwards",
-            Self::Unsynchronised => "clock not synchronised",
-            Self::ClockStepped => "clock stepped back",
-        }
-    }
 }
 
 /// One register snapshot with its wall time.

@@ -25,6 +25,7 @@ pub mod electrical;
 pub mod engine;
 pub mod exchanger;
 pub mod heat;
+pub mod id;
 pub mod language;
 pub mod ledger;
 pub mod measures;

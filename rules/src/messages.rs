@@ -187,8 +187,10 @@ pub struct Health {
     pub rules: u32,
     pub step_us: u64,
     pub samples_per_second: f64,
-    /// Samples that did not fit a full queue, since start.
-    pub dropped: u64,
+    /// Answers and messages that the links did not believe or could not take, since start.
+    pub discarded: u64,
+    /// Links that panicked and were started again, since start.
+    pub restarts: u64,
     /// Published samples that were too old or out of order (S6), since start.
     pub late: u64,
 }

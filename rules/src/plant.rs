@@ -7,39 +7,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::id::{AssetId, PointId};
 use crate::{coolant::Coolant, units::Unit};
-
-/// Index into [`Plant::assets`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct AssetId(pub u32);
-
-/// Index into [`Plant::points`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PointId(pub u32);
-
-impl AssetId {
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl PointId {
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl From<AssetId> for usize {
-    fn from(id: AssetId) -> Self {
-        id.index()
-    }
-}
-
-impl From<PointId> for usize {
-    fn from(id: PointId) -> Self {
-        id.index()
-    }
-}
 
 /// What an asset is. The plural is the name of the set in a rule: `for = "rack in racks"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

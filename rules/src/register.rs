@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ledger::Flag, plant::Meter, time::Mono};
+use crate::{plant::Meter, time::Mono};
 
 /// Margin on the declared plausible maximum power.
 const POWER_MARGIN: f64 = 1.2;
@@ -26,6 +26,48 @@ const READS_THAT_AGREE: u32 = 3;
 const BRIDGED_INTERVALS: u32 = 3;
 /// A register that stands for less than this is never called stuck.
 const STUCK_AFTER: Duration = Duration::from_mins(5);
+
+/// What happened to a register, or to the clock while it was read; kept with the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    Rollover,
+    /// Reset to zero at an unknown time: the amount is a lower bound.
+    Reset,
+    /// A jump that three reads agree on, or a fall that one read alone reported.
+    Suspicious,
+    /// Another register, or a corrupt one: no amount for that time.
+    Replaced,
+    Stuck,
+    /// The gap was long enough for a whole turn of the register.
+    Ambiguous,
+    /// The two snapshots around a boundary lie more than 15 minutes apart.
+    InterpolatedWide,
+    /// Wall time was assigned after the fact, from the monotonic clock.
+    TimeAssignedLater,
+    /// The clock was plausible but not synchronised.
+    Unsynchronised,
+    /// The wall clock stepped back: the amount stands in the first interval that was still open.
+    ClockStepped,
+}
+
+impl Flag {
+    /// What an operator reads.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Rollover => "register rolled over",
+            Self::Reset => "register was reset: the amount is a lower bound",
+            Self::Suspicious => "register jumped: three reads agree",
+            Self::Replaced => "register fell: exchanged or corrupt, no amount for that time",
+            Self::Stuck => "register stands still under load",
+            Self::Ambiguous => "gap long enough for a whole turn of the register, no amount for it",
+            Self::InterpolatedWide => "snapshots around a boundary more than 15 minutes apart",
+            Self::TimeAssignedLater => "wall time assigned afterwards",
+            Self::Unsynchronised => "clock not synchronised",
+            Self::ClockStepped => "clock stepped back",
+        }
+    }
+}
 
 /// What is known of the register itself. Amounts in kWh (m³ for water).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

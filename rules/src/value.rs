@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{plant::PointId, time::Mono};
+use crate::{id::PointId, time::Mono};
 
 /// What a point can say. Device strings and exact 64-bit counters are not floats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

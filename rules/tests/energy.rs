@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use rules::{
-    ledger::{Flag, INTERVAL, Ledger, LedgerRow, Method},
+    ledger::{INTERVAL, Ledger, LedgerRow, Method},
     meters::{MeterTree, Node, Total, TreeFault},
     plant::{Asset, AssetId, AssetKind, Carrier, Detail, Meter, Plant, Role},
-    register::{Register, RegisterLimits, RegisterSnapshot, Step},
+    register::{Flag, Register, RegisterLimits, RegisterSnapshot, Step},
     time::{Mono, Now, Trust, Wall},
 };
 use serde::Deserialize;

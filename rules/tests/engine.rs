@@ -11,7 +11,7 @@ use rules::{
     alarm::{Letter, Priority},
     alarm_set::AlarmSet,
     engine::{Engine, Events, Input},
-    ledger::{Flag, LedgerRow, Method},
+    ledger::{LedgerRow, Method},
     messages::{
         Action, AlarmView, Change, Command, EVENTS_KEPT, LinkView, SiteInfo, Snapshot, Update, What,
     },
@@ -20,6 +20,7 @@ use rules::{
         Asset, AssetId, AssetKind, Carrier, Detail, EdgeKind, Meter, Origin, Plant, PointId,
         PointKind, PointSpec, Rack, Role, StateLabel, Supply,
     },
+    register::Flag,
     rule::{OnStale, OverlayRules, RuleSpec},
     time::{BootId, Mono, Now, Trust, Wall},
     units::Unit,

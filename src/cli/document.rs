@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rules::{
     alarm::{Letter, Priority},
-    ledger::{Flag, LedgerRow, Method},
+    ledger::{LedgerRow, Method},
     messages::{AlarmView, Health, LinkView, Snapshot},
     plant::{AssetKind, PointId},
+    register::Flag,
     time::Trust,
     value::{Reading, Value},
 };

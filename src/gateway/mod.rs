@@ -36,12 +36,9 @@ impl Gateway {
         // The links stop first, and the pipeline ends when the last of them has let go of the queue.
         let links = collector::start(site, mono, &batches_in, &stop);
         drop(batches_in);
-        let (pipeline, port) = Pipeline::new(engine, clock, batches_out);
+        let (pipeline, port) = Pipeline::new(engine, clock, links, batches_out);
         let stopping = stop.clone();
-        let task = tokio::spawn(async move {
-            pipeline.run(stopping).await;
-            links.stopped().await;
-        });
+        let task = tokio::spawn(pipeline.run(stopping));
         Ok(Self { port, stop, task })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use collector::Batch;
+use collector::{Batch, Collector};
 use rules::{
     engine::{Engine, Events, Input},
     messages::{Command, Feed, Snapshot, Update},
@@ -60,6 +60,7 @@ async fn ask<T>(requests: &mpsc::Sender<oneshot::Sender<T>>) -> Option<T> {
 pub(crate) struct Pipeline {
     engine: Engine,
     clock: Clock,
+    links: Collector,
     batches: mpsc::Receiver<Batch>,
     attach: mpsc::Receiver<oneshot::Sender<Attached>>,
     snapshots: mpsc::Receiver<oneshot::Sender<Snapshot>>,
@@ -78,6 +79,7 @@ impl Pipeline {
     pub(crate) fn new(
         engine: Engine,
         clock: Clock,
+        links: Collector,
         batches: mpsc::Receiver<Batch>,
     ) -> (Self, Port) {
         let (attach_in, attach) = mpsc::channel(ATTACH_QUEUE);
@@ -85,7 +87,7 @@ impl Pipeline {
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let port = Port { attach: attach_in, snapshots: snapshots_in, commands: commands_in };
         let (clients, events) = (Vec::new(), Events::default());
-        (Self { engine, clock, batches, attach, snapshots, commands, clients, events }, port)
+        (Self { engine, clock, links, batches, attach, snapshots, commands, clients, events }, port)
     }
 
     /// Runs until `stop` is asked for and all links have let go of the queue. Without a link it goes on judging: rules
@@ -112,6 +114,7 @@ impl Pipeline {
                 }
             }
         }
+        self.links.stopped().await;
     }
 
     fn take(&mut self, batch: &Batch) {
@@ -124,7 +127,7 @@ impl Pipeline {
     fn tick(&mut self) {
         let started = Instant::now();
         self.step(Input::Tick);
-        self.engine.report_self(started.elapsed(), 0);
+        self.engine.report_self(started.elapsed(), self.links.restarts());
         self.publish();
     }
 
@@ -198,7 +201,8 @@ mod tests {
             .unwrap_or_else(|faults| panic!("{}", configs::render::text(&faults, false)));
         let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted);
         let (batches_in, batches) = mpsc::channel(8);
-        let (pipeline, port) = Pipeline::new(engine_of(&site).unwrap(), clock, batches);
+        let (pipeline, port) =
+            Pipeline::new(engine_of(&site).unwrap(), clock, Collector::default(), batches);
         (pipeline, port, batches_in)
     }
 

@@ -6,8 +6,8 @@ use super::{
     Answer, ArgumentError, Arguments, Formula, Input, Kind, Output, Reason, energy::kilowatt_hours,
 };
 use crate::{
-    ledger::Flag,
     measures::{KilowattHours, Kilowatts, Measure, Seconds},
+    register::Flag,
     register::{Delta, Register, RegisterLimits, Step},
     time::Mono,
     value::Undefined,

@@ -264,7 +264,7 @@ fn data_path<'a>(scene: &Scene<'a>) -> Section<'a> {
     let rest = Row::new()
         .plain(format!("rules {} in {} ms", health.rules, number::decimal(step_ms, 2)))
         .gap(3)
-        .put(format!("dropped {}", health.dropped), strong_if(health.dropped > 0))
+        .put(format!("discarded {}", health.discarded), strong_if(health.discarded > 0))
         .gap(2)
         .put(format!("late {}", health.late), strong_if(health.late > 0));
     let down: Vec<Line<'static>> = model

@@ -157,7 +157,8 @@ impl Hall {
             rules: 98,
             step_us: 212,
             samples_per_second: 410.0,
-            dropped: 0,
+            discarded: 0,
+            restarts: 0,
             late: 3,
         }
     }
