@@ -20,7 +20,7 @@ use crate::{
         Snapshot, Update, What,
     },
     metrics::{Check, Known, Metric, Plan},
-    plant::{AssetId, AssetKind, Origin, Plant, PointId},
+    plant::{AssetId, AssetKind, Origin, Plant, PointId, PointSpec},
     register::RegisterSnapshot,
     time::{BootId, Mono, Now},
     value::{NoData, Reading, Sample, Value},
@@ -76,16 +76,21 @@ struct Slot {
     good_at: Option<Mono>,
     /// Source time of a published point; the ordering guard.
     source_time: Option<DateTime<Utc>>,
+    /// From the plant, so that a tick walks along one table; `None` for a computed point.
+    stale_after: Option<Duration>,
 }
 
 impl Slot {
-    const NEVER_SEEN: Self = Self {
-        value: Err(NoData::NeverSeen),
-        at: None,
-        before_start: Duration::ZERO,
-        good_at: None,
-        source_time: None,
-    };
+    fn never_seen(spec: &PointSpec) -> Self {
+        Self {
+            value: Err(NoData::NeverSeen),
+            at: None,
+            before_start: Duration::ZERO,
+            good_at: None,
+            source_time: None,
+            stale_after: (spec.origin != Origin::Computed).then_some(spec.stale_after),
+        }
+    }
 
     fn is_stale(&self, now: Mono, stale_after: Duration) -> bool {
         self.at.is_some_and(|at| now.since(at).saturating_add(self.before_start) > stale_after)
@@ -166,7 +171,7 @@ impl Engine {
         Self {
             meters: Meters::of(&plant),
             ledger: Ledger::new(&plant, |meter| reading_interval(&plant, meter)),
-            slots: vec![Slot::NEVER_SEEN; points],
+            slots: plant.points().iter().map(Slot::never_seen).collect(),
             known: vec![Known::NEVER_SEEN; points],
             for_rules: vec![Err(NoData::NeverSeen); points],
             metrics: plan.metrics,
@@ -272,11 +277,6 @@ impl Engine {
         changes.push(Change::Health(self.health()));
         self.told.seq += 1;
         Update { seq: self.told.seq, at: now, changes }
-    }
-
-    /// True when an alarm changed since the last update: such news does not wait.
-    pub fn has_news(&self) -> bool {
-        !self.told.events.is_empty()
     }
 
     fn take(&mut self, now: &Now, sample: &Sample, out: &mut Events) {
@@ -420,19 +420,17 @@ impl Engine {
 
     /// Turns what is too old, never seen or contradicted into its reason.
     fn judge_freshness(&mut self, now: &Now) {
-        for (index, (slot, spec)) in self.slots.iter().zip(self.plant.points()).enumerate() {
-            if spec.origin == Origin::Computed {
-                continue;
-            }
+        for (index, (slot, place)) in self.slots.iter().zip(&mut self.known).enumerate() {
+            let Some(stale_after) = slot.stale_after else { continue };
             let value = match (slot.at, &slot.value) {
                 (None, _) => Err(NoData::NeverSeen),
                 (_, Err(reason)) => Err(*reason),
-                (Some(_), Ok(_)) if slot.is_stale(now.mono, spec.stale_after) => Err(NoData::Stale),
+                (Some(_), Ok(_)) if slot.is_stale(now.mono, stale_after) => Err(NoData::Stale),
                 (Some(_), Ok(value)) => value.as_number().ok_or(NoData::NotANumber),
             };
             let known = Known { value, at: slot.at, good_at: slot.good_at, coverage: None };
-            if self.known[index] != known {
-                self.known[index] = known;
+            if *place != known {
+                *place = known;
                 self.told.dirty.mark(PointId(u32::try_from(index).unwrap_or(u32::MAX)));
             }
         }
