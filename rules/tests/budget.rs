@@ -3,6 +3,7 @@
 //! `cargo test --release -p rules --test budget -- --ignored --nocapture`
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::disallowed_methods, reason = "it measures how long a step takes")]
 
 use std::{
     sync::Arc,

@@ -75,7 +75,7 @@ impl Bench {
         let plan = metrics::plan(plant).unwrap();
         let rules = [
             rule("power", "r1.power > 50 kW", OnStale::Hold),
-            rule("leak", "leak.leak == 'wet'", OnStale::Alarm),
+            RuleSpec { latch: true, ..rule("leak", "leak.leak == 'wet'", OnStale::Alarm) },
             rule("silence", "dev.silence > 5 s", OnStale::Hold),
         ];
         let set = AlarmSet::compile(&rules, &plan.plant).unwrap().set;
@@ -410,6 +410,7 @@ enum Happening {
     Tick,
     Link { up: bool },
     Ack { which: usize, occurrence: Option<u32> },
+    Reset,
     Note,
     ClockStep { seconds: i64, trusted: bool },
     Wait { milliseconds: u64 },
@@ -433,6 +434,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(|up| Happening::Link { up }),
         2 => (0..3_usize, prop::option::of(0_u32..4))
             .prop_map(|(which, occurrence)| Happening::Ack { which, occurrence }),
+        1 => Just(Happening::Reset),
         1 => Just(Happening::Note),
         1 => (-100_000_i64..100_000, any::<bool>())
             .prop_map(|(seconds, trusted)| Happening::ClockStep { seconds, trusted }),
@@ -462,6 +464,11 @@ fn happen(bench: &mut Bench, number: usize, happening: Happening) {
                 by: "ada".into(),
                 action,
             }));
+        }
+        Happening::Reset => {
+            let action = Action::Reset { alarm: "leak".into() };
+            let (key, by) = (number.to_string(), "ada".into());
+            bench.step(Input::Command(&Command { key, by, action }));
         }
         Happening::Note => {
             let asset = bench.engine.plant().find_asset("dev").unwrap();
