@@ -222,16 +222,16 @@ impl Engine {
 
     /// What is known of a point as of the last step.
     pub fn reading(&self, point: PointId) -> Reading {
-        let known = &self.known[point.index()];
-        let value = match (self.plant.point(point).origin, &self.slots[point.index()].value) {
-            (Origin::Computed, _) => known.value.map(Value::Number),
-            (Origin::Polled | Origin::Published, Ok(value)) => match (known.value, value) {
-                (Ok(_) | Err(NoData::NotANumber), value) => Ok(value.clone()),
-                (Err(reason), _) => Err(reason),
+        let (known, slot) = (&self.known[point.index()], &self.slots[point.index()]);
+        let (value, at) = match (self.plant.point(point).origin, &slot.value) {
+            (Origin::Computed, _) => (known.value.map(Value::Number), known.at),
+            (Origin::Polled | Origin::Published, Ok(value)) => match known.value {
+                Ok(_) | Err(NoData::NotANumber) => (Ok(value.clone()), slot.at),
+                Err(reason) => (Err(reason), known.at),
             },
-            (Origin::Polled | Origin::Published, Err(reason)) => Err(*reason),
+            (Origin::Polled | Origin::Published, Err(reason)) => (Err(*reason), slot.at),
         };
-        Reading { value, at: known.at, coverage: known.coverage }
+        Reading { value, at, coverage: known.coverage }
     }
 
     /// The state of one alarm, whatever its letter; `None` when there is no such alarm.

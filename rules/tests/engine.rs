@@ -263,6 +263,17 @@ fn freshness_ends_after_the_limit_and_not_at_it() {
 }
 
 #[test]
+fn between_two_ticks_a_new_value_has_its_own_time() {
+    let mut bench = Bench::new(Origin::Polled);
+    bench.sample(bench.power, None, Ok(Value::Number(1.0)));
+    bench.step(Input::Tick);
+    bench.wait(1000);
+    bench.sample(bench.power, None, Ok(Value::Number(2.0)));
+    let reading = bench.engine.reading(bench.power);
+    assert_eq!((reading.number(), reading.at), (Ok(2.0), Some(bench.now.mono)));
+}
+
+#[test]
 fn a_figure_too_large_to_be_one_has_a_reason() {
     let mut bench = Bench::new(Origin::Polled);
     bench.sample(bench.power, None, Ok(Value::Number(f64::MAX)));
