@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    ExpressionFault,
+    fault::ExpressionFault,
     names::{Declared, Found, Scope, Unresolved, did_you_mean},
     node::Node,
     program::Op,

@@ -8,7 +8,7 @@
 //! - °C is a place on the scale, K a distance: °C − °C = K, °C + K = °C, and °C + °C or `°C > 5 K` is a fault.
 //! - What cannot be known is unknown (Kleene logic), never false: see S7 of the alarm semantics.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     plant::{AssetId, AssetKind, Plant},
@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod check;
+mod fault;
 mod names;
 mod node;
 mod operands;
@@ -24,6 +25,7 @@ mod program;
 mod syntax;
 mod token;
 
+pub use fault::{ExpressionFault, Field, RuleFault};
 pub use program::Values;
 pub use syntax::{Each, Expr, parse, parse_each};
 
@@ -33,38 +35,6 @@ use names::{Scope, did_you_mean};
 use node::Layout;
 pub(crate) use operands::Operands;
 pub(crate) use program::{Code, Program};
-
-/// What is wrong with an expression, at which bytes of it, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpressionFault {
-    pub span: Range<usize>,
-    /// Without a full stop.
-    pub message: String,
-    pub remedy: String,
-}
-
-/// Which text of a rule a fault lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    Id,
-    For,
-    When,
-    Deadband,
-}
-
-/// What is wrong with a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleFault {
-    /// Index into the rules that were compiled.
-    pub index: usize,
-    pub rule: Arc<str>,
-    pub field: Field,
-    /// Bytes of that field's text.
-    pub span: Range<usize>,
-    /// Without a full stop.
-    pub message: String,
-    pub remedy: String,
-}
 
 /// A rule of a template, or a member of an aggregate, that is not watched because the plant lacks what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    ExpressionFault,
+    fault::ExpressionFault,
     token::{KEYWORDS, Spanned, Token, tokens},
 };
 

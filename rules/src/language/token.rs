@@ -10,7 +10,7 @@ use winnow::{
     token::{one_of, take_while},
 };
 
-use super::ExpressionFault;
+use super::fault::ExpressionFault;
 
 /// More tokens than this are refused; it also bounds how deep an expression can nest.
 pub(crate) const TOKENS_MAX: usize = 512;
