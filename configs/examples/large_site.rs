@@ -1,10 +1,24 @@
-//! How long a site of 50 000 points takes to check. Run it with `cargo run --release -p configs --example large_site`.
+//! How long a site of 50 000 points takes to check, its alarms to compile, and a tick of all of them. Run it with
+//! `cargo run --release -p configs --example large_site`.
 
-use std::{fmt::Write, time::Instant};
-
-use configs::{
-    check::check, fault::Source, library::Library, render, secret, site_file::read_site,
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
 };
+
+use chrono::DateTime;
+use configs::{
+    check::check, fault::Source, library::Library, render, secret, site::Site, site_file::read_site,
+};
+use rules::{
+    alarm_set::AlarmSet,
+    metrics,
+    plant::{Plant, PointKind},
+    rule::RuleSpec,
+    time::{Mono, Now, Trust, Wall},
+    value::NoData,
+};
+use rustix::time::{ClockId, clock_gettime};
 
 const LOOPS: usize = 60;
 const RACKS_PER_LOOP: usize = 28;
@@ -26,6 +40,100 @@ fn main() {
             Err(faults) => report(&render::text(&faults, false)),
         }
     }
+    if let Ok(site) = read_site(&source, &library, &secret::unresolved) {
+        alarms(site);
+    }
+}
+
+/// Three kinds of rule sets: those that ship, one rule for each alarm, and templates that compare each rack with all.
+fn alarms(site: Site) {
+    let rules = site.rules;
+    let Ok(plan) = metrics::plan(site.plant) else { return report("the meters do not fit") };
+    measure("shipped rules", &rules, &plan.plant);
+    let single: Vec<RuleSpec> = plan
+        .plant
+        .point_ids()
+        .filter(|point| {
+            let point = plan.plant.point(*point);
+            point.kind == PointKind::Gauge && !point.unit.dimension().absolute
+        })
+        .step_by(3)
+        .take(10_000)
+        .map(|point| {
+            let name = plan.plant.point_name(point);
+            RuleSpec::new(&format!("hi.{name}"), &format!("{name} > 0.9 * {name}"))
+        })
+        .collect();
+    measure("one rule each", &single, &plan.plant);
+    let compared: Vec<RuleSpec> = COMPARED
+        .iter()
+        .zip(1..)
+        .map(|(when, number)| RuleSpec {
+            each: Some("rack in racks".to_owned()),
+            ..RuleSpec::new(&format!("rack.compared_{number}"), when)
+        })
+        .collect();
+    measure("each rack with all racks", &compared, &plan.plant);
+}
+
+const COMPARED: [&str; 6] = [
+    "rack.power > 1.4 * median(racks.power)",
+    "rack.power > 1.4 * avg(racks.power where load > 20 %)",
+    "rack.liquid.flow < 60 % * median(racks.liquid.flow) and count(racks where load > 20 %) > 3",
+    "rack.liquid.supply_temperature > max(rack.loop.cdus.tcs.supply_temperature) + 2 K",
+    "rack.liquid.supply_temperature > min(racks.liquid.supply_temperature) + 5 K",
+    "rack.liquid.flow < 60 % * avg(rack.loop.racks.liquid.flow)",
+];
+
+/// Compiles rules, then ticks with values that move, so that alarms come and go. A tick is measured by the processor
+/// time of this thread.
+fn measure(what: &str, rules: &[RuleSpec], plant: &Plant) {
+    let mut best = Duration::MAX;
+    let mut compiled = None;
+    for _ in 0..5 {
+        let start = Instant::now();
+        compiled = AlarmSet::compile(rules, plant).ok();
+        best = best.min(start.elapsed());
+    }
+    let Some(mut set) = compiled.map(|compiled| compiled.set) else { return report("faults") };
+    let points = plant.points().len();
+    report(&format!("{what}: {} alarms over {points} points compiled in {best:.1?}", set.len()));
+
+    let mut values: Vec<Result<f64, NoData>> = vec![Ok(0.0); points];
+    let (mut transitions, mut times, mut moves) = (Vec::new(), Vec::new(), 0);
+    // A congruential generator (Knuth, MMIX): the same values in every run.
+    let mut seed = 1_u64;
+    for second in 0..TICKS {
+        for value in &mut values {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            if seed >> 60 == 0 {
+                *value = Ok(f64::from(u8::try_from(seed >> 54 & 63).unwrap_or(0)));
+            }
+        }
+        let wall = Wall { utc: DateTime::UNIX_EPOCH, trust: Trust::Synchronised };
+        let now = Now { mono: Mono::from_secs(second), wall };
+        let start = processor_time();
+        set.tick(now, &values, &mut transitions);
+        times.push(processor_time() - start);
+        moves += transitions.len();
+        transitions.clear();
+        set.forget_changes();
+    }
+    times.sort_unstable();
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    let (middle, late) = (at(50), at(99));
+    report(&format!(
+        "  a tick: p50 {middle:.1?}, p99 {late:.1?}; {moves} transitions in {TICKS} ticks"
+    ));
+}
+
+const TICKS: u64 = 1000;
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[expect(clippy::print_stdout, reason = "this program only reports")]
