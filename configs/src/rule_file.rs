@@ -5,7 +5,7 @@
 //! `suppress_on_pending`, `release`, `storm_window` and `realarm_after` are read, checked and kept in
 //! [`RuleSpec::overlays`], but no alarm acts on them yet.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
 use rules::{
     alarm::Priority,
@@ -41,10 +41,10 @@ pub fn read_with_points(source: &Source) -> Result<(Vec<RuleSpec>, Vec<BenchPoin
     let faults = Faults::new(source);
     let document = table::parse(source, &faults);
     let root = Table::new(&faults, document.get_ref(), 0..0, "the rule file");
-    let mut rules: Vec<RuleSpec> = Vec::new();
+    let (mut rules, mut ids) = (Vec::new(), HashSet::new());
     for table in root.tables("rule") {
         let Some(rule) = read_rule(source, &table) else { continue };
-        if rules.iter().any(|known| known.id == rule.id) {
+        if !ids.insert(Arc::clone(&rule.id)) {
             table.fault(
                 table.place("id"),
                 format!("a rule called \"{}\" is there already", rule.id),

@@ -336,7 +336,8 @@ pub struct Plant {
     edges: Vec<Edge>,
     points: Vec<PointSpec>,
     asset_by_name: HashMap<Arc<str>, AssetId>,
-    point_by_name: HashMap<(AssetId, Arc<str>), PointId>,
+    /// By asset, then quantity.
+    point_by_name: Vec<HashMap<Arc<str>, PointId>>,
     /// By asset: the edges that leave it, and those that arrive, as indices into `edges`.
     leaving: Vec<Vec<usize>>,
     arriving: Vec<Vec<usize>>,
@@ -414,12 +415,14 @@ impl Plant {
 
     /// Adds a point, or returns the one that is already there for this asset and quantity.
     pub fn add_point(&mut self, point: PointSpec) -> PointId {
-        let key = (point.asset, Arc::clone(&point.quantity));
-        if let Some(known) = self.point_by_name.get(&key) {
-            return *known;
+        if let Some(known) = self.find_point(point.asset, &point.quantity) {
+            return known;
         }
         let id = PointId(u32::try_from(self.points.len()).unwrap_or(u32::MAX));
-        self.point_by_name.insert(key, id);
+        self.point_by_name.resize_with(self.assets.len(), HashMap::new);
+        if let Some(points) = self.point_by_name.get_mut(point.asset.index()) {
+            points.insert(Arc::clone(&point.quantity), id);
+        }
         self.points.push(point);
         id
     }
@@ -433,7 +436,7 @@ impl Plant {
     }
 
     pub fn find_point(&self, asset: AssetId, quantity: &str) -> Option<PointId> {
-        self.point_by_name.get(&(asset, Arc::from(quantity))).copied()
+        self.point_by_name.get(asset.index())?.get(quantity).copied()
     }
 
     /// `cdu-2.tcs.supply_temperature`.

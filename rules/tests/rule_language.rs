@@ -283,6 +283,32 @@ fn a_member_without_the_value_is_left_out_and_said_to_be() {
 }
 
 #[test]
+fn an_aggregate_of_a_template_is_shared_unless_its_filter_depends_on_the_asset() {
+    let each = |when: &str| {
+        let mut spec = RuleSpec::new("x", when);
+        spec.each = Some("rack in racks".into());
+        AlarmSet::compile(&[spec], &plant()).unwrap()
+    };
+    let known = values(&[("r1.power", 10.0), ("r2.power", 20.0), ("r3.power", 30.0)]);
+    let active = |when: &str| {
+        let mut out = Vec::new();
+        each(when).set.tick(now(0), &known, &mut out);
+        out.iter().map(|it| it.moved.alarm.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(active("rack.power > avg(racks.power)"), ["x@r3"]);
+    assert_eq!(active("count(racks where power > rack.power) == 2"), ["x@r1"]);
+    assert_eq!(active("count(racks where power > 15 kW) == 2"), ["x@r1", "x@r2", "x@r3"]);
+    assert_eq!(
+        active("rack.power > avg(racks.power where power > 15 kW) - avg(racks.power)"),
+        ["x@r1", "x@r2", "x@r3"]
+    );
+
+    let lacking = each("max(cdus.tcs.flow) < rack.power * 0 L/min/kW + 5 L/min").not_applicable;
+    let why: Vec<&str> = lacking.iter().map(|entry| &*entry.why).collect();
+    assert_eq!(why, ["cdu-2 has no tcs.flow: left out of the aggregate"], "told once");
+}
+
+#[test]
 fn a_figure_that_this_site_does_not_give_is_no_fault() {
     let Compiled { set, not_applicable } = compiled("it_power > 100 kW");
     assert!(set.is_empty());

@@ -1,16 +1,16 @@
 //! The tree of an expression, with names looked up and units checked, to a typed tree that can be laid flat.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashMap, ops::Range, rc::Rc, sync::Arc};
 
 use super::{
     fault::ExpressionFault,
-    names::{Declared, Found, Scope, Unresolved, did_you_mean},
-    node::Node,
-    program::Op,
+    names::{Declared, Found, Scope, Set, Unresolved, did_you_mean},
+    node::{Gather, Node},
+    program::{Function, Op},
     syntax::{Expr, Form, Operator, Test},
 };
 use crate::{
-    plant::{PointId, PointKind},
+    plant::{AssetId, PointId, PointKind},
     units::{Dimension, SUGGESTED, Unit, decimal},
 };
 
@@ -47,16 +47,42 @@ pub(super) enum Kind {
 pub(crate) struct Absence {
     pub(crate) asset: Arc<str>,
     pub(crate) missing: String,
-    /// False: only a member of an aggregate is left out.
-    pub(crate) blocks: bool,
 }
+
+/// What makes two aggregates one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AggregateKey {
+    function: Function,
+    set: Set,
+    quantity: Option<String>,
+    filter: Option<String>,
+    /// The asset that the variable stands for, where the filter names it.
+    variable: Option<AssetId>,
+}
+
+/// A checked aggregate.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    /// `None`: no member has the value.
+    value: Option<(Rc<Gather>, Unit)>,
+    /// The members that were left out, and those that aggregates inside its filter leave out.
+    left_out: Vec<Rc<[Absence]>>,
+}
+
+/// What aggregates were found to be, so that one over many members is checked once and not for every asset.
+#[derive(Debug, Default)]
+pub(crate) struct Aggregates(HashMap<AggregateKey, Option<Gathered>>);
 
 /// Checks one expression for one binding of the variable, and gathers every fault.
 pub(crate) struct Checker<'a> {
     pub(crate) scope: Scope<'a>,
     pub(crate) deadband: Option<&'a Deadband>,
+    aggregates: &'a mut Aggregates,
     pub(crate) faults: Vec<ExpressionFault>,
+    /// What keeps the rule from applying.
     pub(crate) absent: Vec<Absence>,
+    /// What the members lack that aggregates leave out; shared by all that use the aggregate.
+    pub(crate) left_out: Vec<Rc<[Absence]>>,
     /// The units of the limits that the deadband did not fit, and whether it fitted one.
     pub(crate) unfit: Vec<Unit>,
     pub(crate) fitted: bool,
@@ -66,12 +92,18 @@ pub(crate) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(crate) fn new(scope: Scope<'a>, deadband: Option<&'a Deadband>) -> Self {
+    pub(crate) fn new(
+        scope: Scope<'a>,
+        deadband: Option<&'a Deadband>,
+        aggregates: &'a mut Aggregates,
+    ) -> Self {
         Self {
             scope,
             deadband,
+            aggregates,
             faults: Vec::new(),
             absent: Vec::new(),
+            left_out: Vec::new(),
             unfit: Vec::new(),
             fitted: false,
             negated: false,
@@ -159,7 +191,7 @@ impl<'a> Checker<'a> {
                 &format!("\"{name}\" is a set, not a value"),
                 &format!("make one value of it, for example max({name})"),
             ),
-            Err(why) => self.unresolved(why, span, true),
+            Err(why) => self.unresolved(why, span),
         }
     }
 
@@ -178,10 +210,10 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn unresolved<T>(&mut self, why: Unresolved, span: &Range<usize>, blocks: bool) -> Option<T> {
+    fn unresolved<T>(&mut self, why: Unresolved, span: &Range<usize>) -> Option<T> {
         match why {
             Unresolved::Absent { asset, missing } => {
-                self.absent.push(Absence { asset, missing, blocks });
+                self.absent.push(Absence { asset, missing });
                 None
             }
             Unresolved::Unknown { message, remedy } => self.fault(span, &message, &remedy),
@@ -446,7 +478,6 @@ impl<'a> Checker<'a> {
         self.absent.push(Absence {
             asset: Arc::clone(&plant.asset(plant.point(point).asset).name),
             missing: format!("a state '{wanted}' of {}", plant.point(point).quantity),
-            blocks: true,
         });
         None
     }

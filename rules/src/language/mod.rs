@@ -8,7 +8,11 @@
 //! - °C is a place on the scale, K a distance: °C − °C = K, °C + K = °C, and °C + °C or `°C > 5 K` is a fault.
 //! - What cannot be known is unknown (Kleene logic), never false: see S7 of the alarm semantics.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::Arc,
+};
 
 use crate::{
     plant::{AssetId, AssetKind, Plant},
@@ -29,7 +33,7 @@ pub use fault::{ExpressionFault, Field, RuleFault};
 pub use program::Values;
 pub use syntax::{Each, Expr, parse, parse_each};
 
-use check::{Absence, Checker, Deadband};
+use check::{Absence, Aggregates, Checker, Deadband};
 pub(crate) use names::Directory;
 use names::{Scope, did_you_mean};
 use node::Layout;
@@ -40,7 +44,7 @@ pub(crate) use program::{Code, Program};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotApplicable {
     pub rule: Arc<str>,
-    /// The asset that the alarm would belong to.
+    /// The asset that the alarm would belong to; none for a member left out, which concerns the whole rule.
     pub asset: Option<Arc<str>>,
     /// `cdu-2 has no fws.flow`.
     pub why: String,
@@ -63,6 +67,9 @@ pub(crate) struct Conditions {
     pub(crate) bound: Vec<Condition>,
     pub(crate) not_applicable: Vec<NotApplicable>,
     pub(crate) faults: Vec<RuleFault>,
+    /// By rule: what it was said to leave out.
+    left_out: HashMap<usize, Vec<Rc<[Absence]>>>,
+    aggregates: Aggregates,
 }
 
 impl Conditions {
@@ -132,13 +139,14 @@ impl Conditions {
                 variable,
                 member: Some(asset),
             };
-            let mut checker = Checker::new(scope, None);
+            let mut checker = Checker::new(scope, None, &mut self.aggregates);
             let node = checker.condition(filter);
-            let Checker { faults, absent, .. } = checker;
+            let Checker { faults, absent, left_out, .. } = checker;
             for fault in faults {
                 self.fault(rule, Field::For, fault);
             }
             self.report(rule, Some(asset), &absent);
+            self.report_left_out(rule, left_out);
             match node {
                 Some(node::Node::Constant(holds)) if holds != 0.0 => selected.push(asset),
                 Some(node::Node::Constant(_)) | None => {}
@@ -165,15 +173,16 @@ impl Conditions {
         deadband: Option<&Deadband>,
     ) {
         let scope = Scope { directory: rule.directory, plant: rule.plant, variable, member: None };
-        let mut checker = Checker::new(scope, deadband);
+        let mut checker = Checker::new(scope, deadband, &mut self.aggregates);
         let node = checker.condition(when);
-        let Checker { faults, absent, unfit, fitted, .. } = checker;
+        let Checker { faults, absent, left_out, unfit, fitted, .. } = checker;
         let failed = !faults.is_empty();
         for fault in faults {
             self.fault(rule, Field::When, fault);
         }
         let asset = variable.map(|(_, asset)| asset);
         self.report(rule, asset, &absent);
+        self.report_left_out(rule, left_out);
         let (Some(node), false) = (node, failed) else { return };
         if let (Some(deadband), false) = (deadband, fitted) {
             self.fault(rule, Field::Deadband, unfit_deadband(rule.spec, deadband, &unfit));
@@ -198,9 +207,8 @@ impl Conditions {
 
     fn report(&mut self, rule: Rule<'_>, asset: Option<AssetId>, absent: &[Absence]) {
         let of = asset.map(|asset| Arc::clone(&rule.plant.asset(asset).name));
-        for Absence { asset: lacking, missing, blocks } in absent {
-            let consequence = if *blocks { "" } else { ": left out of the aggregate" };
-            let why = format!("{lacking} has no {missing}{consequence}");
+        for Absence { asset: lacking, missing } in absent {
+            let why = format!("{lacking} has no {missing}");
             let mut known = self
                 .not_applicable
                 .iter()
@@ -210,6 +218,25 @@ impl Conditions {
                 let (rule, asset) = (Arc::clone(&rule.spec.id), of.clone());
                 self.not_applicable.push(NotApplicable { rule, asset, why });
             }
+        }
+    }
+
+    /// Members that aggregates leave out: once for the rule, however many assets it is bound to.
+    fn report_left_out(&mut self, rule: Rule<'_>, left_out: Vec<Rc<[Absence]>>) {
+        for absent in left_out {
+            let known = self.left_out.entry(rule.index).or_default();
+            if absent.is_empty() || known.iter().any(|known| Rc::ptr_eq(known, &absent)) {
+                continue;
+            }
+            let mut told = HashSet::new();
+            for Absence { asset, missing } in &*absent {
+                let why = format!("{asset} has no {missing}: left out of the aggregate");
+                if told.insert((asset, missing)) {
+                    let rule = Arc::clone(&rule.spec.id);
+                    self.not_applicable.push(NotApplicable { rule, asset: None, why });
+                }
+            }
+            known.push(absent);
         }
     }
 }

@@ -135,6 +135,7 @@ pub(crate) struct Directory<'a> {
     parts: HashSet<&'a str>,
     loop_of: HashMap<AssetId, AssetId>,
     room_of: HashMap<AssetId, AssetId>,
+    sites: Vec<AssetId>,
 }
 
 impl<'a> Directory<'a> {
@@ -160,6 +161,7 @@ impl<'a> Directory<'a> {
         }
         Self {
             parts: quantities.iter().filter_map(part).collect(),
+            sites: plant.of_kind(AssetKind::Site).collect(),
             plant,
             quantities,
             loop_of,
@@ -184,8 +186,16 @@ pub(crate) struct Scope<'a> {
 pub(crate) enum Found {
     Point(PointId),
     Declared(Declared),
-    /// The assets of a set, and the quantity asked of each; none: the assets themselves.
-    Set(Vec<AssetId>, Option<String>),
+    /// A set, and the quantity asked of each member; none: the members themselves.
+    Set(Set, Option<String>),
+}
+
+/// Assets that an aggregate goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Set {
+    All(AssetKind),
+    /// The CDUs or racks of a loop.
+    OfLoop(AssetKind, AssetId),
 }
 
 /// Why a name stands for nothing.
@@ -210,7 +220,7 @@ impl Scope<'_> {
             return self.on(asset, rest, name);
         }
         if let Some(kind) = AssetKind::ALL.into_iter().find(|kind| kind.set() == head) {
-            return Ok(Found::Set(self.plant.of_kind(kind).collect(), rest.map(str::to_owned)));
+            return Ok(Found::Set(Set::All(kind), rest.map(str::to_owned)));
         }
         if let (None, Some(point)) = (self.member, self.site_point(name)) {
             return Ok(Found::Point(point));
@@ -221,7 +231,7 @@ impl Scope<'_> {
         if let Some(member) = self.member {
             return self.on_asset(member, name);
         }
-        match self.plant.of_kind(AssetKind::Site).next() {
+        match self.directory.sites.first().copied() {
             Some(site) if self.is_quantity(name) => Err(absent(self.plant.asset(site), name)),
             Some(_) | None => Err(self.unknown(name, head)),
         }
@@ -230,7 +240,7 @@ impl Scope<'_> {
     /// A name that starts with no asset is a quantity of the site itself: `power_ratio`. Not inside `where`, where it
     /// would stand in for a member that lacks the quantity.
     fn site_point(&self, quantity: &str) -> Option<PointId> {
-        self.plant.of_kind(AssetKind::Site).find_map(|site| self.plant.find_point(site, quantity))
+        self.directory.sites.iter().find_map(|site| self.plant.find_point(*site, quantity))
     }
 
     fn on(&self, asset: AssetId, rest: Option<&str>, name: &str) -> Result<Found, Unresolved> {
@@ -274,20 +284,27 @@ impl Scope<'_> {
                 self.on_asset(room, rest)
             }
             ("cdus", rest) if here.kind == AssetKind::Loop => {
-                let cdus = self.plant.sources(asset, EdgeKind::Cools);
-                Ok(Found::Set(self.only(AssetKind::Cdu, cdus), rest.map(str::to_owned)))
+                Ok(Found::Set(Set::OfLoop(AssetKind::Cdu, asset), rest.map(str::to_owned)))
             }
             ("racks", rest) if here.kind == AssetKind::Loop => {
-                let racks = self.plant.targets(asset, EdgeKind::Cools);
-                Ok(Found::Set(self.only(AssetKind::Rack, racks), rest.map(str::to_owned)))
+                Ok(Found::Set(Set::OfLoop(AssetKind::Rack, asset), rest.map(str::to_owned)))
             }
             _ if self.is_quantity(path) => Err(absent(here, path)),
             _ => Err(self.no_such_quantity(asset, path)),
         }
     }
 
-    fn only(&self, kind: AssetKind, assets: impl Iterator<Item = AssetId>) -> Vec<AssetId> {
-        assets.filter(|id| self.plant.asset(*id).kind == kind).collect()
+    /// The assets of a set, in the order of the plant.
+    pub(crate) fn members(&self, set: Set) -> Vec<AssetId> {
+        match set {
+            Set::All(kind) => self.plant.of_kind(kind).collect(),
+            Set::OfLoop(kind, asset) => {
+                let sources = self.plant.sources(asset, EdgeKind::Cools);
+                let targets = self.plant.targets(asset, EdgeKind::Cools);
+                let all = sources.chain(targets);
+                all.filter(|id| self.plant.asset(*id).kind == kind).collect()
+            }
+        }
     }
 
     /// The attribute of the asset or, for a CDU or a rack, of its loop. `None`: no attribute has this name.

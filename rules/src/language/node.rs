@@ -1,6 +1,6 @@
 //! The typed tree between the text and the flat program: constants are folded, units already converted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use super::{
     program::{Aggregate, Code, Extreme, Function, Member, Op, Program},
@@ -20,10 +20,7 @@ pub(super) enum Node {
         code: u32,
         equal: bool,
     },
-    Aggregate {
-        function: Function,
-        members: Vec<Members>,
-    },
+    Aggregate(Rc<Gather>),
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +33,13 @@ pub(super) struct Compare {
     /// The unit that both sides are computed in, and the one that they are shown in.
     pub(super) unit: Unit,
     pub(super) shown: Unit,
+}
+
+/// An aggregate over its members.
+#[derive(Debug)]
+pub(super) struct Gather {
+    pub(super) function: Function,
+    pub(super) members: Vec<Members>,
 }
 
 /// One member of an aggregate.
@@ -69,7 +73,7 @@ impl Node {
     pub(super) fn is_constant(&self) -> bool {
         match self {
             Self::Constant(_) => true,
-            Self::Point(_) | Self::State { .. } | Self::Aggregate { .. } => false,
+            Self::Point(_) | Self::State { .. } | Self::Aggregate(_) => false,
             Self::Apply(_, arguments) => arguments.iter().all(Self::is_constant),
             Self::Compare(compare) => compare.left.is_constant() && compare.right.is_constant(),
         }
@@ -89,11 +93,12 @@ impl Node {
     }
 }
 
-/// Lays trees flat, one after the other, into one program. Equal aggregates are laid once.
+/// Lays trees flat, one after the other, into one program. A shared aggregate is laid once.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) program: Program,
-    aggregates: HashMap<String, u32>,
+    /// By address; the aggregate is kept so that its address stays its own.
+    aggregates: HashMap<*const Gather, (Rc<Gather>, u32)>,
 }
 
 impl Layout {
@@ -124,8 +129,8 @@ impl Layout {
                     Op::Compare(test, 0.0),
                 ]);
             }
-            Node::Aggregate { function, members } => {
-                let index = self.aggregate(node, *function, members);
+            Node::Aggregate(gather) => {
+                let index = self.aggregate(gather);
                 ops.push(Op::Aggregate(index));
             }
         }
@@ -151,21 +156,21 @@ impl Layout {
     }
 
     fn extreme(&mut self, node: &Node) -> Option<(u32, Extreme)> {
-        let Node::Aggregate { function, members } = node else { return None };
-        let extreme = match function {
+        let Node::Aggregate(gather) = node else { return None };
+        let extreme = match gather.function {
             Function::Max => Extreme::Max,
             Function::Min => Extreme::Min,
             Function::Sum | Function::Avg | Function::Median | Function::Count => return None,
         };
-        Some((self.aggregate(node, *function, members), extreme))
+        Some((self.aggregate(gather), extreme))
     }
 
-    fn aggregate(&mut self, node: &Node, function: Function, members: &[Members]) -> u32 {
-        let key = format!("{node:?}");
-        if let Some(known) = self.aggregates.get(&key) {
+    fn aggregate(&mut self, gather: &Rc<Gather>) -> u32 {
+        if let Some((_, known)) = self.aggregates.get(&Rc::as_ptr(gather)) {
             return *known;
         }
-        let members = members
+        let members = gather
+            .members
             .iter()
             .map(|member| Member {
                 value: member.value.as_ref().map(|node| self.lay(node)),
@@ -173,8 +178,8 @@ impl Layout {
             })
             .collect();
         let index = index(self.program.aggregates.len());
-        self.program.aggregates.push(Aggregate { function, members });
-        self.aggregates.insert(key, index);
+        self.program.aggregates.push(Aggregate { function: gather.function, members });
+        self.aggregates.insert(Rc::as_ptr(gather), (Rc::clone(gather), index));
         index
     }
 }

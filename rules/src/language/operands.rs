@@ -111,7 +111,7 @@ impl Part {
                 };
                 Shown::State { name, point: *point, states: spec.states.as_slice().into() }
             }
-            Node::Apply(..) | Node::Constant(_) | Node::Point(_) | Node::Aggregate { .. } => {
+            Node::Apply(..) | Node::Constant(_) | Node::Point(_) | Node::Aggregate(_) => {
                 Shown::Nothing
             }
         };

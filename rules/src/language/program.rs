@@ -57,7 +57,7 @@ pub(crate) enum Extreme {
 
 pub(crate) type Code = Range<u32>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Function {
     Sum,
     Avg,

@@ -1,6 +1,6 @@
 //! Tokens to a tree, by precedence climbing.
 
-use std::ops::Range;
+use std::{fmt::Write, ops::Range};
 
 use super::{
     fault::ExpressionFault,
@@ -39,6 +39,59 @@ pub enum Form {
         function_span: Range<usize>,
         arguments: Vec<Argument>,
     },
+}
+
+impl Expr {
+    /// The expression without its places: equal for equal expressions, wherever they are written.
+    pub(crate) fn unplaced(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match &self.what {
+            Form::Number { value, unit } => {
+                write!(out, "{value:?} {:?};", unit.as_ref().map(|(unit, _)| unit))
+            }
+            Form::Text(text) => write!(out, "{text:?};"),
+            Form::Name(name) => write!(out, "{name};"),
+            Form::Negate(_) => write!(out, "- "),
+            Form::Not(_) => write!(out, "not "),
+            Form::Binary { operator, .. } => write!(out, "{operator:?} "),
+            Form::Call { function, arguments, .. } => {
+                let filters = arguments.iter().map(|argument| argument.filter.is_some());
+                write!(out, "{function} {:?} ", filters.collect::<Vec<_>>())
+            }
+        };
+        self.parts(&mut |part| part.write(out));
+    }
+
+    /// Whether a name in it is this one, or begins with it: `rack.power` for `rack`.
+    pub(crate) fn names(&self, head: &str) -> bool {
+        let mut found =
+            matches!(&self.what, Form::Name(name) if name.split('.').next() == Some(head));
+        self.parts(&mut |part| found = found || part.names(head));
+        found
+    }
+
+    fn parts(&self, visit: &mut dyn FnMut(&Self)) {
+        match &self.what {
+            Form::Number { .. } | Form::Text(_) | Form::Name(_) => {}
+            Form::Negate(inner) | Form::Not(inner) => visit(inner),
+            Form::Binary { left, right, .. } => {
+                visit(left);
+                visit(right);
+            }
+            Form::Call { arguments, .. } => {
+                for argument in arguments {
+                    visit(&argument.value);
+                    argument.filter.iter().for_each(&mut *visit);
+                }
+            }
+        }
+    }
 }
 
 /// An argument, with the filter that only aggregates take: `racks where power > 5 kW`.

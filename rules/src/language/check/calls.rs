@@ -1,12 +1,12 @@
 //! The functions of the language: scalar ones, and aggregates over sets.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
-use super::{Absence, Checker, Typed, number, truth};
+use super::{Absence, AggregateKey, Checker, Gathered, Typed, number, truth};
 use crate::{
     language::{
         names::{Found, did_you_mean},
-        node::{Members, Node},
+        node::{Gather, Members, Node},
         program::{Function, Op},
         syntax::{Argument, Expr, Form},
     },
@@ -172,8 +172,8 @@ impl Checker<'_> {
                 "write, for example, max(racks.power)",
             );
         };
-        let (assets, quantity) = match self.scope.resolve(name) {
-            Ok(Found::Set(assets, quantity)) => (assets, quantity),
+        let (set, quantity) = match self.scope.resolve(name) {
+            Ok(Found::Set(set, quantity)) => (set, quantity),
             Ok(Found::Point(_) | Found::Declared(_)) => {
                 return self.fault(
                     &value.span,
@@ -181,7 +181,7 @@ impl Checker<'_> {
                     "name a set, for example racks.power",
                 );
             }
-            Err(why) => return self.unresolved(why, &value.span, true),
+            Err(why) => return self.unresolved(why, &value.span),
         };
         if quantity.is_none() && function != Function::Count {
             return self.fault(
@@ -190,38 +190,71 @@ impl Checker<'_> {
                 &format!("name the value too, for example {name}.power"),
             );
         }
-        self.gather(function, &assets, (quantity.as_deref(), &value.span), filter.as_ref())
+        let variable = self.scope.variable;
+        let filter_key = filter.as_ref().map(Expr::unplaced);
+        let names_variable = |filter: &Expr| variable.is_some_and(|(name, _)| filter.names(name));
+        let bound = filter.as_ref().filter(|filter| names_variable(filter)).and(variable);
+        let key = AggregateKey {
+            function,
+            set,
+            quantity,
+            filter: filter_key,
+            variable: bound.map(|(_, asset)| asset),
+        };
+        let gathered = if let Some(known) = self.aggregates.0.get(&key) {
+            known.clone()
+        } else {
+            let faults = self.faults.len();
+            let gathered = self.gather(&key, &value.span, filter.as_ref());
+            if self.faults.len() == faults {
+                self.aggregates.0.insert(key, gathered.clone());
+            }
+            gathered
+        }?;
+        if gathered.value.is_none() && gathered.left_out.iter().all(|absent| absent.is_empty()) {
+            let (asset, missing) = ("the set".into(), "members".to_owned());
+            self.absent.push(Absence { asset, missing });
+        }
+        self.left_out.extend(gathered.left_out.iter().cloned());
+        let (node, unit) = gathered.value?;
+        if function == Function::Sum {
+            self.no_absolute(&unit, &value.span, "summed")?;
+        }
+        Some(number(Node::Aggregate(node), unit))
     }
 
+    /// Checks every member. `None` after a fault.
     fn gather(
         &mut self,
-        function: Function,
-        assets: &[AssetId],
-        (quantity, span): (Option<&str>, &Range<usize>),
+        key: &AggregateKey,
+        span: &Range<usize>,
         filter: Option<&Expr>,
-    ) -> Option<Typed> {
+    ) -> Option<Gathered> {
+        let outer = (std::mem::take(&mut self.absent), std::mem::take(&mut self.left_out));
         let mut unit: Option<Unit> = None;
-        let mut members = Vec::new();
-        for asset in assets {
-            match self.member(*asset, (quantity, span), filter, &mut unit) {
+        let (mut members, mut failed) = (Vec::new(), false);
+        let faults = self.faults.len();
+        for asset in self.scope.members(key.set) {
+            match self.member(asset, (key.quantity.as_deref(), span), filter, &mut unit) {
                 Some(member) => members.push(member),
-                None if self.faults.is_empty() => {}
-                None => return None,
+                None if self.faults.len() == faults => {}
+                None => {
+                    failed = true;
+                    break;
+                }
             }
         }
-        if members.is_empty() {
-            // Members that lack the value have been noted one by one.
-            if assets.is_empty() {
-                let (asset, missing) = ("the set".into(), "members".to_owned());
-                self.absent.push(Absence { asset, missing, blocks: true });
-            }
+        // A member without the point is left out of the aggregate, and said to be.
+        let mut left_out = std::mem::replace(&mut self.left_out, outer.1);
+        let absent = std::mem::replace(&mut self.absent, outer.0);
+        left_out.push(absent.into());
+        if failed {
             return None;
         }
-        let unit = unit.filter(|_| function != Function::Count).unwrap_or_else(Unit::none);
-        if function == Function::Sum {
-            self.no_absolute(&unit, span, "summed")?;
-        }
-        Some(number(Node::Aggregate { function, members }, unit))
+        let unit = unit.filter(|_| key.function != Function::Count).unwrap_or_else(Unit::none);
+        let gather = Gather { function: key.function, members };
+        let value = (!gather.members.is_empty()).then(|| (Rc::new(gather), unit));
+        Some(Gathered { value, left_out })
     }
 
     fn member(
@@ -232,15 +265,10 @@ impl Checker<'_> {
         unit: &mut Option<Unit>,
     ) -> Option<Members> {
         let outer = self.scope;
-        let known = self.absent.len();
         self.scope.member = Some(asset);
         let value = quantity.map(|quantity| self.inner_name(quantity, span));
         let filter = filter.map(|filter| self.inner_condition(filter));
         self.scope = outer;
-        // A member without the point is left out of the aggregate, and said to be.
-        for absence in self.absent.iter_mut().skip(known) {
-            absence.blocks = false;
-        }
         let value = match value {
             None => None,
             Some(value) => {
