@@ -197,6 +197,15 @@ fn one_wrong_character_anywhere_gives_faults_inside_the_text() {
     }
 }
 
+/// The parser gives the value of such a line no place of its own.
+#[test]
+fn a_line_with_an_equals_sign_for_its_value_is_marked_from_its_key() {
+    let text = SMALL.replace("0 = \"leak.internal\"", "0 = =");
+    let found = read(&text).unwrap_err();
+    let bit = found.iter().find(|fault| fault.message.starts_with("a flag is a bit")).unwrap();
+    assert_eq!(text.get(bit.span.clone()), Some("0"));
+}
+
 /// A text is read, or refused with at least one fault, each of which points into it and can be shown.
 fn assert_sound_faults(text: &str) {
     if let Err(faults) = read(text) {
