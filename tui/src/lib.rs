@@ -6,8 +6,9 @@
 //!                        └→ Action → Command → gateway
 //! ```
 //!
-//! `keymap` alone knows keys, `model` is the picture, `state` is what is on the screen, `view` draws. Nothing in here
-//! knows the engine: it lives on the messages of the gateway, so it can watch any gateway and its death costs nothing.
+//! `screen` names the screens and panes, `keymap` alone knows keys, `model` is the picture, `state` is what is on the
+//! screen, `view` draws. Nothing in here knows the engine: it lives on the messages of the gateway, so it can watch any
+//! gateway and its death costs nothing.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 use rules::messages::Snapshot;
