@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use rules::{
+    alarm::Letter,
     alarm_set::{AlarmSet, Compiled, Transition},
     coolant::Coolant,
     language::{Field, RuleFault, parse, parse_each},
@@ -172,6 +173,19 @@ fn conditions_mean_what_they_say() {
     assert_eq!(judge("r1.power > 45000 W", &[("r1.power", 45.0)]), Some(false));
 }
 
+#[test]
+fn an_alarm_that_waits_to_clear_tells_what_is_so_now() {
+    let mut spec = RuleSpec::new("x", "r1.power > 80 kW");
+    spec.off_delay = Duration::from_secs(30);
+    let mut set = AlarmSet::compile(&[spec], &plant()).unwrap().set;
+    let (high, normal) = (values(&[("r1.power", 85.0)]), values(&[("r1.power", 75.0)]));
+    set.tick(now(0), &high, &mut Vec::new());
+    assert_eq!(set.find("x", &high).unwrap().operands, "85 kW > 80 kW");
+    set.tick(now(1), &normal, &mut Vec::new());
+    let view = set.find("x", &normal).unwrap();
+    assert_eq!((view.letter, view.operands.as_str()), (Letter::B, "75 kW <= 80 kW"));
+}
+
 /// What an operator reads of the alarm `x@cdu-1`.
 fn operands(when: &str, known: &[(&str, f64)]) -> String {
     let mut spec = RuleSpec::new("x", when);
@@ -207,7 +221,7 @@ fn of_an_and_that_does_not_hold_only_what_fails_is_told() {
         operands(when, &[("cdu-1.tcs.supply_temperature", celsius), ("r1.power", kw)])
     };
     assert_eq!(told(46.0, 6.0), "46 °C > 45 °C and 6 kW > 5 kW");
-    assert_eq!(told(46.0, 4.0), "4 kW > 5 kW");
+    assert_eq!(told(46.0, 4.0), "4 kW <= 5 kW");
     let turned = "not (cdu.tcs.supply_temperature < 45 °C or r1.power < 5 kW)";
     let known = [("cdu-1.tcs.supply_temperature", 46.0), ("r1.power", 6.0)];
     assert_eq!(operands(turned, &known), "46 °C >= 45 °C and 6 kW >= 5 kW");

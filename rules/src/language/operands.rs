@@ -236,9 +236,20 @@ impl Moment<'_> {
                 None => "?".to_owned(),
             },
         };
-        let test = if negated { sides.test.negated() } else { sides.test };
+        let band = self.deadband(sides);
         let (left, right) = (side(left_text, left), side(right_text, right));
-        format!("{left} {} {right}{}", test.mark(), self.deadband(sides).unwrap_or_default())
+        let mark = self.true_test(sides, negated, band.is_some()).mark();
+        format!("{left} {mark} {right}{}", band.unwrap_or_default())
+    }
+
+    /// How the two sides compare now. An alarm that is waiting to clear is told `102 % >= 90 %`, not what is no longer so.
+    fn true_test(&self, sides: &Sides, negated: bool, held: bool) -> Test {
+        let number = |code: &Code| self.program.number(code, self.values);
+        let holds = match (number(&sides.left), number(&sides.right)) {
+            (Some(left), Some(right)) => held || sides.test.holds(left, right),
+            _ => !negated,
+        };
+        if holds { sides.test } else { sides.test.negated() }
     }
 
     /// ` + 2 %`: the deadband, when only that keeps the comparison true.
