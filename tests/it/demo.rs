@@ -13,7 +13,7 @@ use crate::support::COLDWATCH;
 #[test]
 fn a_headless_demo_shows_a_live_hall_and_the_tripped_pump() {
     let out =
-        Command::new(COLDWATCH).args(["demo", "--headless", "--seconds", "18"]).output().unwrap();
+        Command::new(COLDWATCH).args(["demo", "--headless", "--seconds", "17"]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
     let up = summary["all_devices_up_after_s"].as_f64().expect("every device answers");
