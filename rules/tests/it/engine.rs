@@ -1,8 +1,6 @@
 //! The engine under everything that a gateway can hand it: what a client holds, what time does to published samples,
 //! and what no input may bring about.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,13 +10,11 @@ use rules::{
     alarm_set::AlarmSet,
     engine::{Engine, Events, Input},
     ledger::{LedgerRow, Method},
-    messages::{
-        Action, AlarmView, Change, Command, EVENTS_KEPT, LinkView, SiteInfo, Snapshot, Update, What,
-    },
+    messages::{Action, AlarmView, Change, Command, EVENTS_KEPT, LinkView, Snapshot, Update, What},
     metrics,
     plant::{
-        Asset, AssetId, AssetKind, Carrier, Detail, EdgeKind, Meter, Origin, Plant, PointId,
-        PointKind, PointSpec, Rack, Role, StateLabel, Supply,
+        Asset, AssetId, AssetKind, Detail, EdgeKind, Origin, Plant, PointId, PointKind, PointSpec,
+        Role, StateLabel,
     },
     register::Flag,
     rule::{OnStale, OverlayRules, RuleSpec},
@@ -26,6 +22,8 @@ use rules::{
     units::Unit,
     value::{NoData, Sample, Value},
 };
+
+use crate::fixtures::{meter, rack, site_info};
 
 const BOOT: &str = "2026-10-01T12:00:00Z";
 
@@ -48,8 +46,8 @@ impl Bench {
             plant.add_asset(Asset { name: name.into(), kind, title: None, detail })
         };
         add("site", AssetKind::Site, Detail::None);
-        let rack = add("r1", AssetKind::Rack, Detail::Rack(rack()));
-        let meter = add("m1", AssetKind::Meter, Detail::Meter(meter()));
+        let rack = add("r1", AssetKind::Rack, Detail::Rack(rack(1)));
+        let meter = add("m1", AssetKind::Meter, Detail::Meter(meter(Role::ItLoad, 100.0)));
         let sensor = add("leak", AssetKind::Sensor, Detail::None);
         let device = add("dev", AssetKind::Device, Detail::None);
         plant.add_edge(meter, EdgeKind::Feeds, rack);
@@ -79,13 +77,7 @@ impl Bench {
             rule("silence", "dev.silence > 5 s", OnStale::Hold),
         ];
         let set = AlarmSet::compile(&rules, &plan.plant).unwrap().set;
-        let info = SiteInfo {
-            id: "site".into(),
-            name: "Site".into(),
-            time_zone: "UTC".into(),
-            gateway: "gw".into(),
-            simulated: false,
-        };
+        let info = site_info();
         Self {
             engine: Engine::new(info, BootId(1), plan, set),
             energy,
@@ -123,35 +115,6 @@ impl Bench {
     /// A number that was taken `age` before now, by the publisher's clock.
     fn published(&mut self, point: PointId, age: TimeDelta, number: f64) {
         self.sample(point, Some(self.now.wall.utc - age), Ok(Value::Number(number)));
-    }
-}
-
-fn rack() -> Rack {
-    Rack {
-        row: "A".into(),
-        position: 1,
-        footprint_m2: None,
-        design_power_kw: 100.0,
-        feeds: 1,
-        supply: Supply::Ac,
-    }
-}
-
-fn meter() -> Meter {
-    Meter {
-        role: Role::ItLoad,
-        carrier: Carrier::Electricity,
-        category: None,
-        feed: None,
-        serial: None,
-        accuracy_percent: None,
-        ct_ratio: None,
-        ct_accuracy_percent: None,
-        register_step_kwh: 0.001,
-        register_modulus_kwh: None,
-        register_float32: false,
-        max_power_kw: 100.0,
-        calibrated_on: None,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Traces with source times and steps of the clock, and what holds for any trace.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proptest::prelude::*;

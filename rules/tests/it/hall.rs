@@ -1,24 +1,24 @@
 //! A hall of 48 racks under the engine: what a gap does to figures, rules and racks.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::{sync::Arc, time::Duration};
 
 use rules::{
     alarm::{Letter, Priority},
     alarm_set::AlarmSet,
     engine::{Engine, Events, Input},
-    messages::{Action, AlarmView, Command, Event, SiteInfo, What},
+    messages::{Action, AlarmView, Command, Event, What},
     metrics,
     plant::{
-        Asset, AssetId, AssetKind, Carrier, Detail, EdgeKind, Meter, Origin, Plant, PointId,
-        PointKind, PointSpec, Rack, Role, Room, Supply,
+        Asset, AssetId, AssetKind, Detail, EdgeKind, Origin, Plant, PointId, PointKind, PointSpec,
+        Role, Room,
     },
     rule::{OnStale, OverlayRules, RuleSpec},
     time::{BootId, Mono, Now, Trust, Wall},
     units::Unit,
     value::{Coverage, NoData, Reading, Sample, Value},
 };
+
+use crate::fixtures::{meter, rack, site_info};
 
 const RACKS: usize = 48;
 
@@ -43,11 +43,17 @@ impl Hall {
             add(&mut plant, "room".into(), AssetKind::Room, Detail::Room(Room { area_m2: 240.0 }));
         let (mut racks, mut feeds) = (Vec::new(), Vec::new());
         for number in 1..=RACKS {
-            let rack = add(&mut plant, format!("r{number}"), AssetKind::Rack, Detail::Rack(rack()));
+            let rack =
+                add(&mut plant, format!("r{number}"), AssetKind::Rack, Detail::Rack(rack(2)));
             plant.add_edge(rack, EdgeKind::LocatedIn, room);
             feeds.push(["a", "b"].map(|feed| {
                 let name = format!("r{number}-{feed}");
-                let meter = add(&mut plant, name, AssetKind::Meter, Detail::Meter(meter()));
+                let meter = add(
+                    &mut plant,
+                    name,
+                    AssetKind::Meter,
+                    Detail::Meter(meter(Role::InfoOnly, 100.0)),
+                );
                 plant.add_edge(meter, EdgeKind::Feeds, rack);
                 plant.add_point(PointSpec {
                     asset: meter,
@@ -63,13 +69,7 @@ impl Hall {
         }
         let plan = metrics::plan(plant).unwrap();
         let set = AlarmSet::compile(rules, &plan.plant).unwrap().set;
-        let info = SiteInfo {
-            id: "site".into(),
-            name: "Site".into(),
-            time_zone: "UTC".into(),
-            gateway: "gw".into(),
-            simulated: false,
-        };
+        let info = site_info();
         Self { engine: Engine::new(info, BootId(1), plan, set), site, racks, feeds, seconds: 0 }
     }
 
@@ -114,35 +114,6 @@ impl Hall {
 
     fn alarm(&self, name: &str) -> Option<AlarmView> {
         self.engine.alarm(name)
-    }
-}
-
-fn rack() -> Rack {
-    Rack {
-        row: "A".into(),
-        position: 1,
-        footprint_m2: Some(0.72),
-        design_power_kw: 100.0,
-        feeds: 2,
-        supply: Supply::Ac,
-    }
-}
-
-fn meter() -> Meter {
-    Meter {
-        role: Role::InfoOnly,
-        carrier: Carrier::Electricity,
-        category: None,
-        feed: None,
-        serial: None,
-        accuracy_percent: None,
-        ct_ratio: None,
-        ct_accuracy_percent: None,
-        register_step_kwh: 0.1,
-        register_modulus_kwh: None,
-        register_float32: false,
-        max_power_kw: 100.0,
-        calibrated_on: None,
     }
 }
 

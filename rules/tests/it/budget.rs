@@ -2,7 +2,6 @@
 //! release build on a machine that does nothing else:
 //! `cargo test --release -p rules --test budget -- --ignored --nocapture`
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![expect(clippy::disallowed_methods, reason = "it measures how long a step takes")]
 
 use std::{
@@ -14,17 +13,17 @@ use rules::{
     alarm::Priority,
     alarm_set::AlarmSet,
     engine::{Engine, Events, Input},
-    messages::SiteInfo,
     metrics,
     plant::{
-        Asset, AssetId, AssetKind, Carrier, Detail, EdgeKind, Meter, Origin, Plant, PointKind,
-        PointSpec, Rack, Role, Supply,
+        Asset, AssetId, AssetKind, Detail, EdgeKind, Origin, Plant, PointKind, PointSpec, Role,
     },
     rule::{OnStale, OverlayRules, RuleSpec},
     time::{BootId, Mono, Now, Trust, Wall},
     units::Unit,
     value::{Sample, Value},
 };
+
+use crate::fixtures::{meter, rack, site_info};
 
 const RACKS: u32 = 1000;
 const POINTS: usize = 50_000;
@@ -50,10 +49,11 @@ fn plant() -> Plant {
     };
     add(&mut plant, "site".into(), AssetKind::Site, Detail::None);
     for number in 0..RACKS {
-        let rack = add(&mut plant, format!("r{number}"), AssetKind::Rack, Detail::Rack(rack()));
+        let rack = add(&mut plant, format!("r{number}"), AssetKind::Rack, Detail::Rack(rack(2)));
         for feed in ["a", "b"] {
             let name = format!("r{number}-{feed}");
-            let meter = add(&mut plant, name, AssetKind::Meter, Detail::Meter(meter()));
+            let meter =
+                add(&mut plant, name, AssetKind::Meter, Detail::Meter(meter(Role::ItLoad, 100.0)));
             plant.add_edge(meter, EdgeKind::Feeds, rack);
             point(&mut plant, meter, "active_power", "kW");
             point(&mut plant, meter, "energy", "kWh");
@@ -64,35 +64,6 @@ fn plant() -> Plant {
     }
     assert_eq!(plant.points().len(), POINTS);
     plant
-}
-
-fn rack() -> Rack {
-    Rack {
-        row: "A".into(),
-        position: 1,
-        footprint_m2: Some(0.72),
-        design_power_kw: 100.0,
-        feeds: 2,
-        supply: Supply::Ac,
-    }
-}
-
-fn meter() -> Meter {
-    Meter {
-        role: Role::ItLoad,
-        carrier: Carrier::Electricity,
-        category: None,
-        feed: None,
-        serial: None,
-        accuracy_percent: None,
-        ct_ratio: None,
-        ct_accuracy_percent: None,
-        register_step_kwh: 0.001,
-        register_modulus_kwh: None,
-        register_float32: false,
-        max_power_kw: 100.0,
-        calibrated_on: None,
-    }
 }
 
 fn rule(id: &str, when: &str, each: Option<&str>) -> RuleSpec {
@@ -124,13 +95,7 @@ fn engine() -> Engine {
     let plan = metrics::plan(plant()).unwrap();
     let set = AlarmSet::compile(&rules, &plan.plant).unwrap().set;
     assert_eq!(set.len(), 2 * RACKS as usize);
-    let info = SiteInfo {
-        id: "site".into(),
-        name: "Site".into(),
-        time_zone: "UTC".into(),
-        gateway: "gw".into(),
-        simulated: false,
-    };
+    let info = site_info();
     Engine::new(info, BootId(1), plan, set)
 }
 

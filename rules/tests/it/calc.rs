@@ -1,7 +1,5 @@
 //! The formulas against the test vectors of the domain document, through the catalogue that `coldwatch calc` uses.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use proptest::prelude::*;
 use rules::{
     calc::{self, Answer, ArgumentError, Arguments, Figure, InputFile, Kind},
@@ -27,7 +25,7 @@ struct Table {
 
 #[test]
 fn every_vector_of_the_domain_document_is_reproduced() {
-    let vectors: Vectors = toml::from_str(include_str!("data/vectors.toml")).unwrap();
+    let vectors: Vectors = toml::from_str(include_str!("../data/vectors.toml")).unwrap();
     let misses: Vec<String> = vectors.table.iter().flat_map(misses).collect();
     assert!(misses.is_empty(), "{}", misses.join("\n"));
     assert!(vectors.table.len() > 25, "the file is not empty");
@@ -232,7 +230,7 @@ impl RegisterCase {
 
 #[test]
 fn a_register_counts_what_the_ledger_counts() {
-    let registers: Registers = toml::from_str(include_str!("data/registers.toml")).unwrap();
+    let registers: Registers = toml::from_str(include_str!("../data/registers.toml")).unwrap();
     let counter = calc::find("counter").unwrap();
     for case in &registers.case {
         for (index, read) in case.reads.iter().enumerate() {
@@ -310,7 +308,7 @@ fn tree(json: &str, arguments: &[(&str, &str)]) -> Result<Vec<Answer>, ArgumentE
     calc::find("tree").unwrap().evaluate(&given)
 }
 
-const WORKED_TREE: &str = include_str!("data/tree.json");
+const WORKED_TREE: &str = include_str!("../data/tree.json");
 
 #[test]
 fn the_worked_meter_tree_gives_its_energies_and_ratio() {

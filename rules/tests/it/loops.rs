@@ -1,23 +1,22 @@
 //! A loop under the engine: a total that lacks a part says so, and a figure is covered no better than its weakest input.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::time::Duration;
 
 use rules::{
     alarm_set::AlarmSet,
     coolant::{Coolant, Fluid},
     engine::{Engine, Events, Input},
-    messages::SiteInfo,
     metrics,
     plant::{
         Asset, AssetId, AssetKind, Cdu, CoolantLoop, Detail, EdgeKind, FlowMeterAt, Origin, Plant,
-        PointKind, PointSpec, Rack, Room, Supply, Technology,
+        PointKind, PointSpec, Room, Technology,
     },
     time::{BootId, Mono, Now, Trust, Wall},
     units::Unit,
     value::{Coverage, NoData, Reading, Sample, Undefined, Value},
 };
+
+use crate::fixtures::{rack, site_info};
 
 #[derive(Default)]
 struct Draft {
@@ -77,7 +76,7 @@ impl Draft {
     }
 
     fn rack(&mut self, name: &str) -> AssetId {
-        let rack = self.asset(name, AssetKind::Rack, Detail::Rack(rack()));
+        let rack = self.asset(name, AssetKind::Rack, Detail::Rack(rack(1)));
         self.point(rack, "power", "kW", 40.0);
         rack
     }
@@ -105,13 +104,7 @@ impl Draft {
             .collect();
         let plan = metrics::plan(self.plant).unwrap();
         let alarms = AlarmSet::compile(&[], &plan.plant).unwrap().set;
-        let info = SiteInfo {
-            id: "site".into(),
-            name: "Site".into(),
-            time_zone: "UTC".into(),
-            gateway: "gw".into(),
-            simulated: false,
-        };
+        let info = site_info();
         let mut engine = Engine::new(info, BootId(1), plan, alarms);
         let utc = "2026-10-01T12:00:00Z".parse().unwrap();
         let now = Now { mono: Mono::ZERO, wall: Wall { utc, trust: Trust::Synchronised } };
@@ -128,17 +121,6 @@ impl Hall {
         let plant = self.0.plant();
         let asset = plant.find_asset(asset).unwrap();
         self.0.reading(plant.find_point(asset, quantity).unwrap())
-    }
-}
-
-fn rack() -> Rack {
-    Rack {
-        row: "A".into(),
-        position: 1,
-        footprint_m2: None,
-        design_power_kw: 100.0,
-        feeds: 1,
-        supply: Supply::Ac,
     }
 }
 

@@ -1,7 +1,5 @@
 //! What must hold of the physics for any reading, and the rules of a loop that no single vector shows.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use proptest::prelude::*;
 use rules::{
     coolant::{Coolant, CoolantError, Fluid},

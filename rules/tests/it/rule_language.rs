@@ -1,7 +1,5 @@
 //! Conditions against a small plant: what they mean, what they refuse, and what they say then.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
-
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;

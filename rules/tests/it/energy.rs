@@ -1,7 +1,5 @@
 //! Registers, ledger and meter tree, through the crate's public interface.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,11 +7,13 @@ use proptest::prelude::*;
 use rules::{
     ledger::{INTERVAL, Ledger, LedgerRow, Method},
     meters::{MeterTree, Node, Total, TreeFault},
-    plant::{Asset, AssetId, AssetKind, Carrier, Detail, Meter, Plant, Role},
+    plant::{Asset, AssetId, AssetKind, Detail, Plant, Role},
     register::{Flag, Register, RegisterLimits, RegisterSnapshot, Step},
     time::{Mono, Now, Trust, Wall},
 };
 use serde::Deserialize;
+
+use crate::fixtures::meter;
 
 #[derive(Deserialize)]
 struct Cases {
@@ -35,7 +35,7 @@ struct Case {
 
 #[test]
 fn registers_count_what_the_table_says() {
-    let cases: Cases = toml::from_str(include_str!("data/registers.toml")).unwrap();
+    let cases: Cases = toml::from_str(include_str!("../data/registers.toml")).unwrap();
     for case in &cases.case {
         let mut register = Register::new(RegisterLimits {
             step: case.step,
@@ -110,21 +110,7 @@ fn one_meter(interval: Duration) -> (AssetId, Ledger) {
         name: "m".into(),
         kind: AssetKind::Meter,
         title: None,
-        detail: Detail::Meter(Meter {
-            role: Role::ItLoad,
-            carrier: Carrier::Electricity,
-            category: None,
-            feed: None,
-            serial: None,
-            accuracy_percent: None,
-            ct_ratio: None,
-            ct_accuracy_percent: None,
-            register_step_kwh: 0.001,
-            register_modulus_kwh: None,
-            register_float32: false,
-            max_power_kw: 1000.0,
-            calibrated_on: None,
-        }),
+        detail: Detail::Meter(meter(Role::ItLoad, 1000.0)),
     });
     (meter, Ledger::new(&plant, |_| interval))
 }
