@@ -286,13 +286,14 @@ impl Planner {
                 let flow = self.compute((asset, "tcs.flow"), formula);
                 self.compute((asset, "tcs.specific_flow"), Formula::SpecificFlow { flow, power });
             }
+            // There even where no rack measures its flow, so that a rule can say what it does without.
             let members = self.members(&racks, "liquid.flow");
-            if !members.is_empty() {
-                self.compute(
-                    (asset, "rack_flow"),
-                    Formula::Aggregate { members, figure: Figure::Total },
-                );
-            }
+            let formula = if members.is_empty() {
+                Formula::Never(Undefined::NotMetered)
+            } else {
+                Formula::Aggregate { members, figure: Figure::Total }
+            };
+            self.compute((asset, "rack_flow"), formula);
             for &cdu in &cdus {
                 self.cdu_heat(cdu, &detail);
             }
