@@ -47,11 +47,6 @@ const KEYS_KEPT: usize = 256;
 pub enum Input<'a> {
     Samples(&'a [Sample]),
     Link(&'a LinkView),
-    /// Something worth telling about a device's data, once.
-    Note {
-        asset: AssetId,
-        text: &'a str,
-    },
     Command(&'a Command),
     /// Once a second: everything is judged.
     Tick,
@@ -205,9 +200,6 @@ impl Engine {
                 }
             }
             Input::Link(link) => self.link(&now, link, out),
-            Input::Note { asset, text } => {
-                out.events.push(event(&now, now.mono, Some(asset), What::Note(text.to_owned())));
-            }
             Input::Command(command) => self.command(&now, command, out),
             Input::Tick => self.tick(&now, out),
         }
@@ -411,8 +403,6 @@ impl Engine {
             for slot in &mut self.slots {
                 slot.source_time = None;
             }
-        }
-        if stepped || trusted != before.wall.trust.is_trusted() {
             let step_s = if stepped { step.as_seconds_f64() } else { 0.0 };
             out.events.push(event(now, now.mono, None, What::Clock { trusted, step_s }));
         }

@@ -158,7 +158,6 @@ pub enum What {
         meter: AssetId,
         what: String,
     },
-    Note(String),
 }
 
 /// One transition of one alarm.

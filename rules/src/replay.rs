@@ -279,7 +279,7 @@ impl Bench {
                     let reject = operation.to_owned();
                     outcomes.push(Outcome::Rejected { t, alarm, reject, why });
                 }
-                What::Clock { .. } | What::Link { .. } | What::Register { .. } | What::Note(_) => {}
+                What::Clock { .. } | What::Link { .. } | What::Register { .. } => {}
             }
         }
         self.events.rows.clear();

@@ -19,8 +19,12 @@ pub(crate) struct Screen {
     read_only: bool,
 }
 
-/// Shows it until the operator quits.
-pub(super) async fn show(gateway: &Gateway, screen: Screen) -> anyhow::Result<()> {
+/// Shows it until the operator quits or `end` is there.
+pub(super) async fn show(
+    gateway: &Gateway,
+    screen: Screen,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     let attached = gateway.port.attach().await.context("the gateway stopped")?;
     let source = Source {
         snapshot: attached.snapshot,
@@ -32,6 +36,7 @@ pub(super) async fn show(gateway: &Gateway, screen: Screen) -> anyhow::Result<()
     tui::run(
         source,
         Options { looks: Looks::detect(screen.ascii, |name| std::env::var(name).ok()), operator },
+        end,
     )
     .await?;
     Ok(())

@@ -67,16 +67,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let summary = watch(&gateway, seconds.unwrap_or_default()).await?;
             super::print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
         } else {
-            let end = async {
+            let end = async move {
                 match seconds {
                     Some(seconds) => tokio::time::sleep(seconds).await,
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                shown = dashboard::show(&gateway, args.screen) => shown?,
-                () = end => {}
-            }
+            dashboard::show(&gateway, args.screen, end).await?;
         }
         shut_down(gateway, hall).await?;
         Ok(ExitCode::SUCCESS)

@@ -125,3 +125,13 @@ fn an_operator_sees_the_trip_acknowledges_it_and_leaves() {
     });
     assert!(!left.contains("panicked"), "{left}");
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_demo_with_a_time_limit_ends_by_itself_and_gives_the_terminal_back() {
+    let command = format!("{COLDWATCH} demo --seconds 3; echo ended with $?");
+    let terminal = Terminal::start("limit", &command);
+    terminal.until("the hall is live", |screen| screen.contains("SIMULATED"));
+    let left = terminal.until("it ends", |screen| screen.contains("ended with 0"));
+    assert!(!left.contains("panicked") && !left.contains("SIMULATED"), "{left}");
+}

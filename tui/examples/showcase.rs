@@ -37,7 +37,7 @@ async fn show(options: Options, lost: bool) -> Result<(), tui::TuiError> {
     let (commands, from_screen) = mpsc::channel(4);
     let source = Source { snapshot: hall.snapshot(), feed, commands };
     tokio::spawn(play(hall, to_screen, from_screen, lost));
-    tui::run(source, options).await
+    tui::run(source, options, std::future::pending()).await
 }
 
 async fn play(

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    pin::pin,
     time::Duration,
 };
 
@@ -60,14 +61,18 @@ pub enum TuiError {
     Crashed(#[source] JoinError),
 }
 
-/// Shows the dashboard until the operator quits or a signal ends it. It runs on a thread of its own: a terminal that
+/// Shows the dashboard until the operator quits, a signal ends it, or `end` is there. It runs on a thread of its own: a terminal that
 /// takes its time (a slow line, a stopped screen) keeps nobody waiting. Needs a tokio runtime with time and I/O.
-pub async fn run(source: Source, options: Options) -> Result<(), TuiError> {
+pub async fn run(
+    source: Source,
+    options: Options,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), TuiError> {
     if !io::stdout().is_terminal() {
         return Err(TuiError::NotATerminal);
     }
     let runtime = Handle::current();
-    let dashboard = spawn_blocking(move || runtime.block_on(show(source, options)));
+    let dashboard = spawn_blocking(move || runtime.block_on(show(source, options, end)));
     dashboard.await.map_err(TuiError::Crashed)?
 }
 
@@ -79,7 +84,12 @@ enum Heard {
     Stop,
 }
 
-async fn show(mut source: Source, options: Options) -> Result<(), TuiError> {
+async fn show(
+    mut source: Source,
+    options: Options,
+    end: impl Future<Output = ()>,
+) -> Result<(), TuiError> {
+    let mut end = pin!(end);
     let mut stop = Stop::new()?;
     let mut screen = Guard::take()?;
     let mut keys = EventStream::new();
@@ -102,6 +112,7 @@ async fn show(mut source: Source, options: Options) -> Result<(), TuiError> {
         let heard = tokio::select! {
             biased;
             () = stop.wait() => Heard::Stop,
+            () = &mut end => Heard::Stop,
             key = keys.next() => Heard::Key(key),
             news = source.feed.recv(), if !closed => Heard::Gateway(news),
             _ = frames.tick() => Heard::Frame,

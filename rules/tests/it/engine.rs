@@ -385,7 +385,6 @@ enum Happening {
     Link { up: bool },
     Ack { which: usize, occurrence: Option<u32> },
     Reset,
-    Note,
     ClockStep { seconds: i64, trusted: bool },
     Wait { milliseconds: u64 },
     Tell,
@@ -409,7 +408,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (0..3_usize, prop::option::of(0_u32..4))
             .prop_map(|(which, occurrence)| Happening::Ack { which, occurrence }),
         1 => Just(Happening::Reset),
-        1 => Just(Happening::Note),
         1 => (-100_000_i64..100_000, any::<bool>())
             .prop_map(|(seconds, trusted)| Happening::ClockStep { seconds, trusted }),
         6 => (0..1_000_000_u64).prop_map(|milliseconds| Happening::Wait { milliseconds }),
@@ -443,10 +441,6 @@ fn happen(bench: &mut Bench, number: usize, happening: Happening) {
             let action = Action::Reset { alarm: "leak".into() };
             let (key, by) = (number.to_string(), "ada".into());
             bench.step(Input::Command(&Command { key, by, action }));
-        }
-        Happening::Note => {
-            let asset = bench.engine.plant().find_asset("dev").unwrap();
-            bench.step(Input::Note { asset, text: "something worth telling" });
         }
         Happening::ClockStep { seconds, trusted } => {
             bench.now.wall.utc += TimeDelta::seconds(seconds);

@@ -2,7 +2,6 @@
 
 use ratatui::{style::Style, text::Line};
 use rules::messages::{Event, Moved, What};
-use unicode_width::UnicodeWidthStr;
 
 use super::{row::Row, scene::Scene, section::Section};
 use crate::{number, screen::Pane};
@@ -44,19 +43,16 @@ fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static>
         What::Register { meter, what } => {
             ("register".to_owned(), format!("{}: {what}", scene.name(*meter)))
         }
-        What::Note(note) => (note.clone(), String::new()),
     };
     let width = if scene.is_wide() { (14, 38) } else { (10, 26) };
     let what = scene.looks.text(&what);
-    // A note has the rest of the line to itself.
-    let room = if more.is_empty() { what.width().max(width.1) } else { width.1 };
     Row::new()
         .put(scene.cursor(Pane::Events, selected), scene.looks.strong())
         .left(&scene.moment(event.at), 8, Style::new())
         .gap(1)
         .left(&source, width.0, Style::new())
         .gap(1)
-        .left(&what, room, Style::new())
+        .left(&what, width.1, Style::new())
         .gap(1)
         .put(scene.looks.text(&more), scene.looks.quiet())
         .into_line()
