@@ -148,7 +148,7 @@ struct Told {
     events: Vec<Event>,
     rows: Vec<LedgerRow>,
     journal: VecDeque<Event>,
-    ledger: BTreeMap<AssetId, LedgerRow>,
+    ledger: BTreeMap<Arc<str>, LedgerRow>,
     last_tick: Option<Mono>,
 }
 
@@ -334,7 +334,7 @@ impl Engine {
             out.events.push(event(
                 now,
                 now.mono,
-                Some(link.device),
+                Some(Arc::clone(&self.plant.asset(link.device).name)),
                 What::Link { up: link.up, why },
             ));
         }
@@ -356,13 +356,17 @@ impl Engine {
             Action::Reset { alarm } => (alarm, self.alarms.reset(alarm, by, values)),
         };
         let (asset, what) = match done {
-            Ok(Transition { asset, moved }) => (asset, What::Moved(moved)),
+            Ok(Transition { asset, moved }) => (self.name(asset), What::Moved(moved)),
             Err(why) => {
                 let (alarm, by) = (Arc::clone(alarm), command.by.clone());
                 (None, What::Rejected { alarm, why: why.to_string(), by })
             }
         };
         out.events.push(event(now, now.mono, asset, what));
+    }
+
+    fn name(&self, asset: Option<AssetId>) -> Option<Arc<str>> {
+        asset.map(|asset| Arc::clone(&self.plant.asset(asset).name))
     }
 
     fn tick(&mut self, now: &Now, out: &mut Events) {
@@ -380,7 +384,8 @@ impl Engine {
         }
         self.alarms.tick(*now, &self.for_rules, &mut self.transitions);
         for Transition { asset, moved } in self.transitions.drain(..) {
-            out.events.push(event(now, now.mono, asset, What::Moved(moved)));
+            let name = asset.map(|asset| Arc::clone(&self.plant.asset(asset).name));
+            out.events.push(event(now, now.mono, name, What::Moved(moved)));
         }
         let mut found = Vec::new();
         for (meter, power) in &self.meters.with_power {
@@ -538,7 +543,7 @@ impl Told {
         }
         self.events.extend_from_slice(events);
         for row in rows {
-            self.ledger.insert(row.meter, row.clone());
+            self.ledger.insert(Arc::clone(&row.meter), row.clone());
         }
         self.rows.extend_from_slice(rows);
     }
@@ -566,13 +571,14 @@ impl<Id: Copy + Into<usize>> Dirty<Id> {
     }
 }
 
-fn event(now: &Now, at: Mono, asset: Option<AssetId>, what: What) -> Event {
+fn event(now: &Now, at: Mono, asset: Option<Arc<str>>, what: What) -> Event {
     Event { at, wall: now.label(at), asset, what }
 }
 
 fn report_registers(now: &Now, found: &[RegisterEvent], out: &mut Events) {
     for register in found {
-        let what = What::Register { meter: register.meter, what: register.flag.text().to_owned() };
-        out.events.push(event(now, register.at, Some(register.meter), what));
+        let meter = Arc::clone(&register.meter);
+        let what = What::Register { meter, what: register.flag.text().to_owned() };
+        out.events.push(event(now, register.at, Some(Arc::clone(&register.meter)), what));
     }
 }

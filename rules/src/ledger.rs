@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +28,8 @@ const WAITING_MAX: usize = 4096;
 /// Energy of one meter over one 15-minute interval `[start, start + 15 min)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
-    pub meter: AssetId,
+    /// By name, because a row outlives the plant that it was measured in.
+    pub meter: Arc<str>,
     pub start: DateTime<Utc>,
     /// In kWh for energy; in m³ for a water meter. `None` when no part of the interval was measured.
     pub amount: Option<f64>,
@@ -61,9 +63,9 @@ pub struct RegisterReading {
 }
 
 /// What the ledger found out about a register, for the journal.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegisterEvent {
-    pub meter: AssetId,
+    pub meter: Arc<str>,
     pub at: Mono,
     pub flag: Flag,
 }
@@ -77,6 +79,7 @@ pub struct Ledger {
 /// One meter's register, what waits for a trusted clock, and its open intervals.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Account {
+    meter: Arc<str>,
     register: Register,
     waiting: VecDeque<Waiting>,
     /// Open intervals by start. Mostly one; a bridged gap fills several at once.
@@ -109,7 +112,10 @@ impl Ledger {
                 let id = AssetId(index);
                 accounts.insert(
                     id,
-                    Account::new(Register::new(RegisterLimits::of(meter, interval_of(id)))),
+                    Account::new(
+                        Arc::clone(&asset.name),
+                        Register::new(RegisterLimits::of(meter, interval_of(id))),
+                    ),
                 );
             }
         }
@@ -135,10 +141,10 @@ impl Ledger {
             }
         };
         if let Some(flag) = found.flag() {
-            events.push(RegisterEvent { meter, at: reading.at, flag });
+            events.push(RegisterEvent { meter: Arc::clone(&account.meter), at: reading.at, flag });
         }
         account.wait(found);
-        account.attribute(meter, now, rows);
+        account.attribute(now, rows);
     }
 
     /// Marks a register that stands still under load; `power_kw` is the meter's own reading. Reported once per standstill.
@@ -152,7 +158,11 @@ impl Ledger {
         let Some(account) = self.accounts.get_mut(&meter) else { return };
         let stuck = account.register.is_stuck(now.mono, power_kw);
         if stuck && !account.stuck {
-            events.push(RegisterEvent { meter, at: now.mono, flag: Flag::Stuck });
+            events.push(RegisterEvent {
+                meter: Arc::clone(&account.meter),
+                at: now.mono,
+                flag: Flag::Stuck,
+            });
         }
         if stuck && let Some(mut entry) = account.open.last_entry() {
             set_flag(&mut entry.get_mut().flags, Flag::Stuck);
@@ -162,8 +172,8 @@ impl Ledger {
 
     /// Attributes what waited, as soon as wall time is trusted. Call it once a tick.
     pub fn advance(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
-        for (meter, account) in &mut self.accounts {
-            account.attribute(*meter, now, rows);
+        for account in self.accounts.values_mut() {
+            account.attribute(now, rows);
         }
     }
 
@@ -204,8 +214,9 @@ impl Waiting {
 }
 
 impl Account {
-    fn new(register: Register) -> Self {
+    fn new(meter: Arc<str>, register: Register) -> Self {
         Self {
+            meter,
             register,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
@@ -232,7 +243,7 @@ impl Account {
         self.waiting.push_back(found);
     }
 
-    fn attribute(&mut self, meter: AssetId, now: &Now, rows: &mut Vec<LedgerRow>) {
+    fn attribute(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
         if !now.wall.trust.is_trusted() {
             self.waited = true;
             return;
@@ -247,15 +258,15 @@ impl Account {
                 flags.push(Flag::Unsynchronised);
             }
             match found {
-                Waiting::Measured(delta) => self.spread(meter, now, &delta, flags),
-                Waiting::Lost { from, to, .. } => self.mark_lost(meter, now, (from, to), flags),
+                Waiting::Measured(delta) => self.spread(now, &delta, flags),
+                Waiting::Lost { from, to, .. } => self.mark_lost(now, (from, to), flags),
             }
             self.close(rows);
         }
     }
 
     /// Gives each interval its share of a difference, in proportion to time.
-    fn spread(&mut self, meter: AssetId, now: &Now, delta: &Delta, mut flags: Vec<Flag>) {
+    fn spread(&mut self, now: &Now, delta: &Delta, mut flags: Vec<Flag>) {
         let first = RegisterReading { at: now.project(delta.from.at), value: delta.from.value };
         let last = RegisterReading { at: now.project(delta.to.at), value: delta.to.value };
         let (from, to) = self.clamped(now, (delta.from.at, delta.to.at), &mut flags);
@@ -266,7 +277,7 @@ impl Account {
         for (start, part_from, part_to) in intervals(from, to) {
             let part_s = seconds(part_to - part_from);
             let share = if span_s > 0.0 { part_s / span_s } else { 1.0 };
-            let row = self.row(meter, start);
+            let row = self.row(start);
             row.amount = Some(row.amount.unwrap_or(0.0) + delta.amount * share);
             row.coverage = (row.coverage + part_s / seconds(INTERVAL)).min(1.0);
             let method = if delta.bridged { Method::Bridged } else { Method::Register };
@@ -281,10 +292,10 @@ impl Account {
         self.accounted_to = Some((delta.to.at, to));
     }
 
-    fn mark_lost(&mut self, meter: AssetId, now: &Now, span: (Mono, Mono), mut flags: Vec<Flag>) {
+    fn mark_lost(&mut self, now: &Now, span: (Mono, Mono), mut flags: Vec<Flag>) {
         let (from, to) = self.clamped(now, span, &mut flags);
         for (start, _, _) in intervals(from, to) {
-            let row = self.row(meter, start);
+            let row = self.row(start);
             for flag in &flags {
                 set_flag(&mut row.flags, *flag);
             }
@@ -313,9 +324,10 @@ impl Account {
         (if follows_on { floor } else { from.max(floor) }, to.max(floor))
     }
 
-    fn row(&mut self, meter: AssetId, start: DateTime<Utc>) -> &mut LedgerRow {
+    fn row(&mut self, start: DateTime<Utc>) -> &mut LedgerRow {
+        let meter = &self.meter;
         self.open.entry(start).or_insert_with(|| LedgerRow {
-            meter,
+            meter: Arc::clone(meter),
             start,
             amount: None,
             method: Method::Missing,

@@ -129,7 +129,8 @@ pub struct Event {
     pub at: Mono,
     /// `None` while wall time is not trusted.
     pub wall: Option<DateTime<Utc>>,
-    pub asset: Option<AssetId>,
+    /// By name, because an event outlives the plant that it happened to.
+    pub asset: Option<Arc<str>>,
     pub what: What,
 }
 
@@ -155,7 +156,7 @@ pub enum What {
     },
     /// Something about a meter's register: rollover, reset, jump, swap, stuck.
     Register {
-        meter: AssetId,
+        meter: Arc<str>,
         what: String,
     },
 }
@@ -201,6 +202,17 @@ pub struct Command {
     pub key: String,
     pub by: String,
     pub action: Action,
+}
+
+/// What came of a command. Kept with its key: the same key again gets the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    /// Nothing changed.
+    Rejected {
+        why: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

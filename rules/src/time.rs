@@ -8,11 +8,24 @@ use std::{ops::Sub, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Time since this gateway started. Never steps, never runs backwards.
+/// Time since this gateway started. Never steps, never runs backwards. Written as whole microseconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[serde(from = "u64", into = "u64")]
 pub struct Mono(pub Duration);
+
+impl From<u64> for Mono {
+    fn from(microseconds: u64) -> Self {
+        Self(Duration::from_micros(microseconds))
+    }
+}
+
+impl From<Mono> for u64 {
+    fn from(mono: Mono) -> Self {
+        Self::try_from(mono.0.as_micros()).unwrap_or(Self::MAX)
+    }
+}
 
 impl Mono {
     pub const ZERO: Self = Self(Duration::ZERO);

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::{id::PointId, time::Mono};
 
 /// What a point can say. Device strings and exact 64-bit counters are not floats.
+///
+/// Written as `45.2`, `{"integer":7}`, `{"state":2}` and `"text"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "WrittenValue", into = "WrittenValue")]
 pub enum Value {
     /// Finite, in the point's own unit.
     Number(f64),
@@ -32,6 +34,38 @@ impl Value {
             Self::Integer(integer) => Some(*integer as f64),
             Self::State(code) => Some(f64::from(*code)),
             Self::Text(_) => None,
+        }
+    }
+}
+
+/// The form of a [`Value`] in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenValue {
+    Number(f64),
+    Text(Arc<str>),
+    Integer { integer: i64 },
+    State { state: u32 },
+}
+
+impl From<Value> for WrittenValue {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Number(number) => Self::Number(number),
+            Value::Integer(integer) => Self::Integer { integer },
+            Value::State(state) => Self::State { state },
+            Value::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl From<WrittenValue> for Value {
+    fn from(written: WrittenValue) -> Self {
+        match written {
+            WrittenValue::Number(number) => Self::Number(number),
+            WrittenValue::Integer { integer } => Self::Integer(integer),
+            WrittenValue::State { state } => Self::State(state),
+            WrittenValue::Text(text) => Self::Text(text),
         }
     }
 }
@@ -175,14 +209,54 @@ impl fmt::Display for Coverage {
 }
 
 /// What is known of a point now: value or reason, time, coverage. They travel together.
+///
+/// Written with either `value` or `missing`: `{"value":45.2,"at":61000000}`, `{"missing":"timeout","at":61000000}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenReading", into = "WrittenReading")]
 pub struct Reading {
     pub value: Result<Value, NoData>,
     /// When the newest sample, good or bad, was taken; of a metric, when the oldest of its inputs was. `None`: never seen.
     pub at: Option<Mono>,
     /// Only on aggregates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+}
+
+/// The form of a [`Reading`] in JSON.
+#[derive(Serialize, Deserialize)]
+struct WrittenReading {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing: Option<NoData>,
+    at: Option<Mono>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    coverage: Option<Coverage>,
+}
+
+impl From<Reading> for WrittenReading {
+    fn from(reading: Reading) -> Self {
+        let Reading { value, at, coverage } = reading;
+        let (value, missing) = match value {
+            Ok(value) => (Some(value), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        Self { value, missing, at, coverage }
+    }
+}
+
+impl TryFrom<WrittenReading> for Reading {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenReading) -> Result<Self, Self::Error> {
+        let value = match (written.value, written.missing) {
+            (Some(value), None) => Ok(value),
+            (None, Some(reason)) => Err(reason),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err("a reading has either a value or says what it is missing");
+            }
+        };
+        Ok(Self { value, at: written.at, coverage: written.coverage })
+    }
 }
 
 impl Reading {

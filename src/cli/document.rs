@@ -116,7 +116,7 @@ impl Document {
             points: points
                 .map(|id| (snapshot.plant.point_name(id), Point::of(snapshot, id)))
                 .collect(),
-            ledger: snapshot.ledger.iter().map(|row| Interval::of(row, name(row.meter))).collect(),
+            ledger: snapshot.ledger.iter().map(Interval::of).collect(),
             health: snapshot.health.clone(),
         }
     }
@@ -187,9 +187,9 @@ impl Device {
 }
 
 impl Interval {
-    fn of(row: &LedgerRow, meter: String) -> Self {
+    fn of(row: &LedgerRow) -> Self {
         Self {
-            meter,
+            meter: row.meter.to_string(),
             start: time(row.start),
             amount: row.amount,
             method: row.method,

@@ -409,7 +409,8 @@ impl State {
             (_, Pane::Events) => {
                 let events = &self.shown().events;
                 let event = events.iter().rev().nth(self.event);
-                match event.and_then(|event| event.asset) {
+                let asset = event.and_then(|event| event.asset.as_deref());
+                match asset.and_then(|name| self.shown().plant.find_asset(name)) {
                     Some(asset) => self.go_to(asset),
                     None => self.notice = Some("this event has no source to go to".to_owned()),
                 }

@@ -368,8 +368,8 @@ fn in_order(mut snapshot: Snapshot) -> Snapshot {
         snapshot.alarms.drain(..).map(|alarm| (Arc::clone(&alarm.name), alarm)).collect();
     let links: BTreeMap<AssetId, LinkView> =
         snapshot.links.drain(..).map(|link| (link.device, link)).collect();
-    let ledger: BTreeMap<AssetId, LedgerRow> =
-        snapshot.ledger.drain(..).map(|row| (row.meter, row)).collect();
+    let ledger: BTreeMap<Arc<str>, LedgerRow> =
+        snapshot.ledger.drain(..).map(|row| (Arc::clone(&row.meter), row)).collect();
     Snapshot {
         alarms: alarms.into_values().collect(),
         links: links.into_values().collect(),

@@ -184,7 +184,8 @@ fn the_ledger_of_an_interval_is_the_plants_own_integral() {
     let last = energies(&watched);
     watched.run(5);
     for (at, meter) in meters.iter().enumerate() {
-        let row = watched.rows.iter().find(|row| row.meter == *meter).unwrap();
+        let name = &watched.site.plant.asset(*meter).name;
+        let row = watched.rows.iter().find(|row| row.meter == *name).unwrap();
         let Detail::Meter(record) = &watched.site.plant.asset(*meter).detail else { continue };
         let (ledger_kwh, true_kwh) = (row.amount.unwrap(), last[at] - first[at]);
         assert!(

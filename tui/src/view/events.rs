@@ -28,7 +28,7 @@ pub(super) fn section<'a>(scene: &'a Scene<'a>) -> Section<'a> {
 
 /// `05:41:02 CDU-2    RACK FLOW LOW      B -> C  ack by li.wei`
 fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static> {
-    let source = event.asset.map_or_else(String::new, |asset| scene.name(asset));
+    let source = event.asset.as_deref().map_or_else(String::new, |asset| scene.called(asset));
     let (what, more) = match &event.what {
         What::Moved(moved) => (moved.title.to_string(), transition(moved)),
         What::Rejected { alarm, why, by } => {
@@ -41,7 +41,7 @@ fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static>
         What::Link { up: true, why } => ("link up".to_owned(), why.clone()),
         What::Link { up: false, why } => ("link down".to_owned(), why.clone()),
         What::Register { meter, what } => {
-            ("register".to_owned(), format!("{}: {what}", scene.name(*meter)))
+            ("register".to_owned(), format!("{}: {what}", scene.called(meter)))
         }
     };
     let width = if scene.is_wide() { (14, 38) } else { (10, 26) };

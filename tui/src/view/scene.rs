@@ -117,6 +117,12 @@ impl<'a> Scene<'a> {
         self.looks.text(title).into_owned()
     }
 
+    /// The same for an asset of a record, which the plant may no longer have.
+    pub(super) fn called(&self, asset: &str) -> String {
+        let known = self.model.plant.find_asset(asset);
+        known.map_or_else(|| self.looks.text(asset).into_owned(), |asset| self.name(asset))
+    }
+
     /// A state's name as one reads it: `NoLeak` is `no leak`.
     pub(super) fn words(&self, words: &str) -> String {
         let mut read = String::with_capacity(words.len() + 4);

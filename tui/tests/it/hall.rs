@@ -516,7 +516,7 @@ impl Hall {
         events.push(Event {
             at: link,
             wall: self.now().label(link),
-            asset: Some(self.asset("m-205")),
+            asset: Some("m-205".into()),
             what: What::Link { up: false, why: "no answer in 1 s".to_owned() },
         });
         events.sort_by_key(|event| event.at);
@@ -543,5 +543,6 @@ fn moved(
         by: by.map(str::to_owned),
         annunciate: to == Letter::B,
     });
-    Event { at, wall, asset: alarm.asset, what }
+    let asset = alarm.name.split_once('@').map(|(_, asset)| asset.into());
+    Event { at, wall, asset, what }
 }

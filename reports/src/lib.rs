@@ -1,0 +1,1 @@
+//! Proves: from the ledger to a document.
