@@ -67,6 +67,21 @@ pub enum Feed {
     Snapshot(Box<Snapshot>),
 }
 
+/// The first frame of a stream over the API, before any [`Feed`]. Written `{"hello":{"schema":1,"boot":7,…}}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Greeting {
+    Hello {
+        /// A client that knows another [`SCHEMA`] ends the connection.
+        schema: u32,
+        boot: BootId,
+        /// The newest change that the gateway has.
+        seq: u64,
+        /// True: updates follow where the client left off. False: a snapshot follows.
+        resumed: bool,
+    },
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
