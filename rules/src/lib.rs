@@ -18,6 +18,7 @@
 pub mod alarm;
 pub mod alarm_set;
 pub mod calc;
+pub mod calendar;
 pub mod coolant;
 pub mod demand;
 pub mod density;
@@ -41,5 +42,6 @@ pub mod register;
 pub mod replay;
 pub mod rule;
 pub mod time;
+pub mod uncertainty;
 pub mod units;
 pub mod value;

@@ -123,6 +123,26 @@ impl Period {
         }
     }
 
+    /// The calendar month that holds `day`.
+    pub fn month_of(day: NaiveDate) -> Self {
+        let first = day.with_day(1).unwrap_or(day);
+        let next = first.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt());
+        Self { first, last: next.unwrap_or(first) }
+    }
+
+    pub fn first(self) -> NaiveDate {
+        self.first
+    }
+
+    pub fn last(self) -> NaiveDate {
+        self.last
+    }
+
+    /// Its days, in order.
+    pub fn days(self) -> impl Iterator<Item = NaiveDate> {
+        self.first.iter_days().take_while(move |day| *day <= self.last)
+    }
+
     /// Whether it is exactly the 12 months that an annual figure needs.
     pub fn is_annual(self) -> bool {
         self.year_end() == Some(self.last)
@@ -136,6 +156,17 @@ impl Period {
             anniversary.pred_opt()
         } else {
             Some(anniversary)
+        }
+    }
+}
+
+impl Category {
+    /// 1, 2 or 3.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Three => 3,
         }
     }
 }
@@ -171,11 +202,7 @@ pub struct Title {
 impl fmt::Display for Title {
     /// `PUE2 (2025-01-01:2025-12-31)`, `iPUE2 (2025-03-01:2025-03-31)`, `pPUE2[loop A] (…)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let category = match self.category {
-            Category::One => 1,
-            Category::Two => 2,
-            Category::Three => 3,
-        };
+        let category = self.category.number();
         match &self.boundary {
             Some(boundary) => write!(f, "pPUE{category}[{boundary}] ({})", self.period)?,
             None if self.period.is_annual() => write!(f, "PUE{category} ({})", self.period)?,
