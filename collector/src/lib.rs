@@ -26,7 +26,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::MonoClock;
-pub use outlet::{Batch, QUEUE};
+pub use outlet::{Batch, QUEUE, Receipt};
 
 /// The running links; by default none. Dropping it stops them.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! One MQTT broker: its devices share a session, and every message becomes samples of the points it speaks of.
 //!
 //! [`Mapper`] is the pure half: topic and payload in, samples out, nothing but counters kept of what it could not use.
-//! [`run`] is the other: it takes messages, hands samples to the gateway, and acknowledges a message when the gateway
-//! has taken what it said.
+//! [`run`] is the other: it takes messages, hands samples to the gateway, and acknowledges a message when what it said is
+//! on disk.
 
 mod given;
 mod metadata;
@@ -11,7 +11,13 @@ mod payload;
 mod sources;
 mod topics;
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    convert::Infallible,
+    future,
+    sync::Arc,
+    time::Duration,
+};
 
 use configs::{
     address::{Address, Credentials},
@@ -26,7 +32,7 @@ use rules::{
     value::{NoData, Sample, Value},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
 
@@ -34,7 +40,7 @@ pub use crate::mqtt::notes::Tally;
 use crate::{
     clock::MonoClock,
     mqtt::{given::Given, metadata::MetadataMap, topics::TopicMap},
-    outlet::{Batch, NobodyReceives, Outlet, unheard},
+    outlet::{Batch, NobodyReceives, Outlet, Receipt, unheard},
 };
 
 /// Messages that go to the gateway in one batch, when so many are there.
@@ -190,7 +196,8 @@ pub async fn run(link: Arc<LinkPlan>, clock: MonoClock, out: mpsc::Sender<Batch>
     filters.retain(|filter| seen.insert(filter.clone()));
     let session = Session::open(&link.broker, &filters);
     // The error only says that nobody receives any more.
-    let _ended = Receiver { session, feeds, outlet: Outlet { clock, out } }.receive().await;
+    let outlet = Outlet { clock, out };
+    let _ended = Receiver { session, feeds, outlet, owed: Owed::default() }.receive().await;
 }
 
 /// One device and what is shown of it.
@@ -244,6 +251,27 @@ struct Receiver {
     session: Session,
     feeds: Vec<Feed>,
     outlet: Outlet,
+    owed: Owed,
+}
+
+/// Acknowledgements in the order of arrival, each with what it waits for: nothing, or a receipt. The session has a bound
+/// on messages that are not acknowledged, so this has one too.
+#[derive(Default)]
+struct Owed(VecDeque<(Option<oneshot::Receiver<()>>, Vec<Ack>)>);
+
+impl Owed {
+    /// Gives the oldest acknowledgements that are due, when they are.
+    async fn settle(&mut self) {
+        let Some((receipt, _)) = self.0.front_mut() else { return future::pending().await };
+        let stored = match receipt {
+            Some(receipt) => receipt.await.is_ok(),
+            None => true,
+        };
+        // Not stored: the messages stay with the broker and come again.
+        if let Some((_, acks)) = self.0.pop_front().filter(|_| stored) {
+            acks.into_iter().for_each(Ack::done);
+        }
+    }
 }
 
 impl Receiver {
@@ -256,6 +284,7 @@ impl Receiver {
                     Report::Standing(standing) => self.stand(&standing).await?,
                     Report::Message(message) => self.take(message).await?,
                 },
+                () = self.owed.settle() => {}
                 _ = views.tick() => self.show().await?,
             }
         }
@@ -282,7 +311,7 @@ impl Receiver {
         self.show().await
     }
 
-    /// Maps a message and those that wait behind it, hands the samples on, then acknowledges.
+    /// Maps a message and those that wait behind it, and hands the samples on. Acknowledged is later.
     async fn take(&mut self, first: Message) -> Result<(), NobodyReceives> {
         let mut samples = Vec::new();
         let mut acks = Vec::new();
@@ -299,9 +328,13 @@ impl Receiver {
             feed.view.reply_time_ms = Some(waited_ms);
             samples.push(feed.sample(now, Ok(Value::Number(waited_ms))));
         }
-        self.outlet.samples(samples).await?;
-        acks.into_iter().for_each(Ack::done);
-        Ok(())
+        if samples.is_empty() || !acks.iter().any(Ack::is_awaited) {
+            self.owed.0.push_back((None, acks));
+            return self.outlet.samples(samples).await;
+        }
+        let (receipt, stored) = Receipt::new();
+        self.owed.0.push_back((Some(stored), acks));
+        self.outlet.send(Batch::Owed { samples, receipt }).await
     }
 
     /// A device lives when it says something new about one of its points. What stands for its reply time is how long

@@ -1,17 +1,37 @@
 //! What comes out of a link, and where it goes.
 
 use rules::{messages::LinkView, plant::AssetId, value::Sample};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::MonoClock;
 
 /// What comes out of a link.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Batch {
     /// What one answer, message or failure says about its points.
     Samples(Vec<Sample>),
+    /// Samples of messages that the broker keeps until they are acknowledged.
+    Owed { samples: Vec<Sample>, receipt: Receipt },
     /// How a device is doing, when that changes and about once a second.
     Link(LinkView),
+}
+
+/// The promise that samples will not be lost. Dropped without [`Self::stored`], their messages come again.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Sender<()>);
+
+impl Receipt {
+    /// A receipt, and what hears of it.
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Says that the samples are on disk.
+    pub fn stored(self) {
+        // A link that has ended needs no answer.
+        let _ = self.0.send(());
+    }
 }
 
 /// Room between the links and the gateway, in batches: one aligned burst of 500 devices with up to four batches each.

@@ -31,7 +31,8 @@ const PROFILES: &[(&str, &str)] = shipped!("profiles":
     "schneider-iem3000",
 );
 
-const RULES: &[(&str, &str)] = shipped!("rules": "cdu", "comms", "leak", "power", "rack", "room");
+const RULES: &[(&str, &str)] =
+    shipped!("rules": "cdu", "comms", "gateway", "leak", "power", "rack", "room");
 
 /// Profiles and rule files, each by its name: the file name without `.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

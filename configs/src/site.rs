@@ -1,6 +1,6 @@
 //! A checked site: the plant, the devices that report on it, and the rules that watch it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rules::{
     messages::SiteInfo,
@@ -16,6 +16,23 @@ pub struct Site {
     pub plant: Plant,
     pub devices: Vec<Device>,
     pub rules: Vec<RuleSpec>,
+    pub storage: Storage,
+}
+
+/// Where the gateway keeps what it saw, how much and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// `None`: the place that the command line, or the system, gives.
+    pub directory: Option<PathBuf>,
+    /// Every byte of the directory counts.
+    pub cap_bytes: u64,
+    /// Of these, kept free for journal and ledger.
+    pub reserve_bytes: u64,
+    pub keep_raw: Duration,
+    /// Rollups of one minute.
+    pub keep_minutes: Duration,
+    /// Rollups of fifteen minutes.
+    pub keep_quarters: Duration,
 }
 
 /// What answers on a link, and which points it gives.

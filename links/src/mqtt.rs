@@ -160,9 +160,14 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// True when the broker keeps the message until then: not at quality of service 0.
+    pub fn is_awaited(&self) -> bool {
+        self.packet_id != 0
+    }
+
     pub fn done(self) {
-        if self.packet_id == 0 {
-            return; // Quality of service 0.
+        if !self.is_awaited() {
+            return;
         }
         let mut acks = self.shared.acks();
         if acks.connection != self.connection {

@@ -174,6 +174,10 @@ pub enum What {
         meter: Arc<str>,
         what: String,
     },
+    /// The gateway started or stopped, took another configuration, or could not store what it saw.
+    Gateway {
+        what: String,
+    },
 }
 
 /// One transition of one alarm.

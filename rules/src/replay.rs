@@ -279,7 +279,10 @@ impl Bench {
                     let reject = operation.to_owned();
                     outcomes.push(Outcome::Rejected { t, alarm, reject, why });
                 }
-                What::Clock { .. } | What::Link { .. } | What::Register { .. } => {}
+                What::Clock { .. }
+                | What::Link { .. }
+                | What::Register { .. }
+                | What::Gateway { .. } => {}
             }
         }
         self.events.rows.clear();

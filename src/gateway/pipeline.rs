@@ -98,7 +98,7 @@ impl Pipeline {
         loop {
             tokio::select! {
                 batch = self.batches.recv(), if linked => match batch {
-                    Some(batch) => self.take(&batch),
+                    Some(batch) => self.take(batch),
                     None => linked = false,
                 },
                 () = stop.cancelled(), if !linked => break,
@@ -117,10 +117,14 @@ impl Pipeline {
         self.links.stopped().await;
     }
 
-    fn take(&mut self, batch: &Batch) {
+    fn take(&mut self, batch: Batch) {
         match batch {
-            Batch::Samples(samples) => self.step(Input::Samples(samples)),
-            Batch::Link(link) => self.step(Input::Link(link)),
+            Batch::Samples(samples) => self.step(Input::Samples(&samples)),
+            Batch::Owed { samples, receipt } => {
+                self.step(Input::Samples(&samples));
+                receipt.stored();
+            }
+            Batch::Link(link) => self.step(Input::Link(&link)),
         }
     }
 

@@ -7,7 +7,7 @@ use configs::{
     address::Address,
     codec::{Codec, Encoding, Order},
     profile::{Map, ModbusMap, ModbusPoint, Profile, Table},
-    site::{Device, Site},
+    site::{Device, Site, Storage},
 };
 use rules::{
     messages::{LinkView, SiteInfo},
@@ -85,7 +85,7 @@ impl Hall {
             gateway: "test".to_owned(),
             simulated: false,
         };
-        let site = Site { info, plant, devices, rules: Vec::new() };
+        let site = Site { info, plant, devices, rules: Vec::new(), storage: Storage::default() };
         let (out, batches) = mpsc::channel(queue);
         let stop = CancellationToken::new();
         let clock = MonoClock::start();
@@ -169,6 +169,7 @@ impl Hall {
                     self.newest.insert(sample.point, sample);
                 }
             }
+            Batch::Owed { .. } => panic!("a polled link owes nobody"),
             Batch::Link(view) => {
                 self.links.insert(view.device, view);
             }

@@ -30,6 +30,7 @@ mod edges;
 mod load;
 mod meter_tree;
 mod meters;
+mod storage;
 
 use std::sync::Arc;
 
@@ -93,11 +94,13 @@ fn read(
     let feeds = edges::add_edges(&mut plant, &declared, faults);
     meter_tree::check(&plant, &feeds, &places, faults);
     let devices = devices::bind(&mut plant, &devices, faults);
+    let storage = storage::read(&root);
+    storage::add_points(&mut plant);
     // Conditions also name computed points. On a plant with faults they would bring on faults that are not theirs.
     let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
     let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);
     root.finish();
-    Some(Site { info: info?, plant, devices, rules })
+    Some(Site { info: info?, plant, devices, rules, storage })
 }
 
 fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
