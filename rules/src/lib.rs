@@ -19,6 +19,7 @@ pub mod alarm;
 pub mod alarm_set;
 pub mod calc;
 pub mod calendar;
+pub mod chain;
 pub mod coolant;
 pub mod demand;
 pub mod density;
