@@ -2,6 +2,7 @@
 //! every fault a place and a remedy. Pure: the caller reads the disk.
 
 pub mod address;
+pub mod api;
 pub mod check;
 pub mod codec;
 pub mod fault;

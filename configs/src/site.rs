@@ -8,7 +8,7 @@ use rules::{
     rule::RuleSpec,
 };
 
-use crate::{address::Address, profile::Profile};
+use crate::{address::Address, api::Api, profile::Profile};
 
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -17,6 +17,7 @@ pub struct Site {
     pub devices: Vec<Device>,
     pub rules: Vec<RuleSpec>,
     pub storage: Storage,
+    pub api: Api,
 }
 
 /// Where the gateway keeps what it saw, how much and for how long.

@@ -150,6 +150,11 @@ impl<'a> Table<'a> {
         self.sound.get()
     }
 
+    /// Counts a fault in a table below this one as a fault of this one.
+    pub fn doubt(&self) {
+        self.sound.set(false);
+    }
+
     pub fn fault(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
         self.sound.set(false);
         self.faults.add(span, message, remedy);

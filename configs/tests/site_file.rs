@@ -2,6 +2,7 @@
 
 use configs::{
     address::Address,
+    api::Role,
     fault::{Fault, Source},
     library::Library,
     render,
@@ -78,6 +79,40 @@ fn a_site_becomes_assets_and_edges() {
     assert_eq!(detail.coolant, Some(Coolant { fluid: Fluid::Apg, fraction: 0.25 }));
     assert!((detail.design_return_c - 45.0).abs() < 1e-9);
     assert!((detail.design_pressure_kpa - 500.0).abs() < 1e-9);
+}
+
+#[test]
+fn who_may_ask_is_read_with_names_as_they_are_compared() {
+    let api = r#"
+[api]
+listen = "0.0.0.0:7420"
+socket_role = "viewer"
+hosts = ["GW-1.example", "::1"]
+origins = ["https://dash.example:443/"]
+tls = { certificate = "tls.pem", key = "tls.key" }
+
+[[api.user]]
+name = "anna"
+role = "admin"
+token = "${env:TOKEN}"
+"#;
+    let source = Source { name: "site.toml".into(), text: format!("{SITE}{api}").into() };
+    let token = |_: Reference<'_>| Ok("hunter2".to_owned());
+    let api = read_site(&source, &Library::shipped(), &token).unwrap().api;
+    assert_eq!(api.hosts, ["gw-1.example", "[::1]"]);
+    assert_eq!(api.origins, ["https://dash.example"]);
+    assert_eq!(api.socket_role, Role::Viewer);
+    assert_eq!((api.users[0].role, api.users[0].token.as_str()), (Role::Admin, "hunter2"));
+    assert!(!format!("{api:?}").contains("hunter2"), "the secret is shown");
+    assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+}
+
+#[test]
+fn a_site_that_says_nothing_is_asked_only_from_its_own_machine() {
+    let api = read(SITE).unwrap().api;
+    assert_eq!((api.listen, api.users.len(), api.socket_role), (None, 0, Role::Operator));
+    assert!(api.objection("127.0.0.1:7420".parse().unwrap()).is_none());
+    assert!(api.objection("192.0.2.1:7420".parse().unwrap()).is_some());
 }
 
 fn crowded_library() -> Library {

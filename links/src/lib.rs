@@ -3,6 +3,8 @@
 //! Modbus: [`modbus::Link`] reads, and only reads; no request that could change a device exists here. A late answer is
 //! never believed.
 //!
+//! TLS: [`tls::Server`] takes connections.
+//!
 //! MQTT: [`mqtt::Session`] receives, [`publisher::Publisher`] sends on its own topics, and [`broker::Broker`] stands in
 //! for a broker in the demo and in tests.
 
@@ -11,4 +13,5 @@ pub mod broker;
 pub mod modbus;
 pub mod mqtt;
 pub mod publisher;
+pub mod tls;
 pub mod topic;

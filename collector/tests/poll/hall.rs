@@ -5,6 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use collector::{Batch, Collector, MonoClock};
 use configs::{
     address::Address,
+    api::Api,
     codec::{Codec, Encoding, Order},
     profile::{Map, ModbusMap, ModbusPoint, Profile, Table},
     site::{Device, Site, Storage},
@@ -85,7 +86,14 @@ impl Hall {
             gateway: "test".to_owned(),
             simulated: false,
         };
-        let site = Site { info, plant, devices, rules: Vec::new(), storage: Storage::default() };
+        let site = Site {
+            info,
+            plant,
+            devices,
+            rules: Vec::new(),
+            storage: Storage::default(),
+            api: Api::default(),
+        };
         let (out, batches) = mpsc::channel(queue);
         let stop = CancellationToken::new();
         let clock = MonoClock::start();

@@ -22,6 +22,7 @@
 //! its loop (`cooled_by`), a CDU its loop (`loop`), a feeder what it `feeds`, a meter what it `measures`, a device its
 //! `asset`, everything its `room`. The folder `configs/sites` holds whole examples.
 
+mod api;
 mod assets;
 mod coolant;
 mod declared;
@@ -77,6 +78,7 @@ fn read(
     let document = table::parse(source, faults);
     let root = Table::new(faults, document.get_ref(), 0..0, "the site file");
     let info = site_table(&root);
+    let api = api::read(&root, secret);
     let mut declared = assets::read(&root);
     let devices = devices::read(&root, library, secret, faults);
     meters::take_register_from_profile(&mut declared, &devices);
@@ -100,7 +102,7 @@ fn read(
     let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
     let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);
     root.finish();
-    Some(Site { info: info?, plant, devices, rules, storage })
+    Some(Site { info: info?, plant, devices, rules, storage, api })
 }
 
 fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
