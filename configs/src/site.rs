@@ -1,6 +1,6 @@
 //! A checked site: the plant, the devices that report on it, and the rules that watch it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use rules::{
     messages::SiteInfo,
@@ -18,6 +18,8 @@ pub struct Site {
     pub rules: Vec<RuleSpec>,
     pub storage: Storage,
     pub api: Api,
+    /// Where else the numbers go.
+    pub influxdb: Option<InfluxDb>,
 }
 
 /// Where the gateway keeps what it saw, how much and for how long.
@@ -51,4 +53,32 @@ pub struct Device {
     /// device: every point that it may give.
     /// Values are converted to the point's unit on the way in.
     pub bindings: Vec<Option<PointId>>,
+}
+
+/// A database that the numbers are forwarded to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InfluxDb {
+    /// Scheme, host and port, nothing else: `https://influx.example.net:8086`.
+    pub url: String,
+    pub org: String,
+    pub bucket: String,
+    /// A secret; never shown.
+    pub token: String,
+    /// A PEM file with the authority that signed the server's certificate, besides the public ones.
+    pub ca: Option<String>,
+    /// On every line, by name.
+    pub tags: Vec<(String, String)>,
+}
+
+impl fmt::Debug for InfluxDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, org, bucket, token: _, ca, tags } = self;
+        f.debug_struct("InfluxDb")
+            .field("url", url)
+            .field("org", org)
+            .field("bucket", bucket)
+            .field("ca", ca)
+            .field("tags", tags)
+            .finish_non_exhaustive()
+    }
 }

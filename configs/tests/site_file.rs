@@ -325,6 +325,57 @@ fn secrets_are_asked_for_and_never_shown() {
     assert_eq!(faults[0].message, "the secret of \"password\" is not to be had: BROKER is not set");
 }
 
+const DATABASE: &str = r#"
+[influxdb]
+url = "https://influx.example.net/"
+org = "facilities"
+bucket = "hall-1"
+token = "${file:/etc/coldwatch/influxdb-token}"
+ca = "/etc/coldwatch/influxdb-ca.pem"
+tags = { region = "eu-central", owner = "DC team" }
+"#;
+
+#[test]
+fn a_database_is_its_address_and_the_token_that_the_file_only_refers_to() {
+    let source = Source { name: "site.toml".into(), text: format!("{SITE}{DATABASE}").into() };
+    let resolve = |reference: Reference<'_>| match reference {
+        Reference::File("/etc/coldwatch/influxdb-token") => Ok("s3cret==".to_owned()),
+        other => Err(format!("{other:?} was not asked for")),
+    };
+    let site = read_site(&source, &Library::shipped(), &resolve).unwrap();
+    assert!(!format!("{site:?}").contains("s3cret"));
+    let database = site.influxdb.unwrap();
+    assert_eq!(database.token, "s3cret==");
+    insta::assert_snapshot!(format!("{database:#?}"));
+
+    let torn = |_: Reference<'_>| Ok("s3cret\nsecond line".to_owned());
+    let faults = read_site(&source, &Library::shipped(), &torn).unwrap_err();
+    assert!(faults[0].message.contains("the token has a space, a line end"), "{faults:?}");
+    assert!(!render::text(&faults, false).contains("s3cret"));
+}
+
+#[test]
+fn a_site_without_a_database_has_none() {
+    assert_eq!(read(SITE).unwrap().influxdb, None);
+}
+
+#[test]
+fn every_fault_of_a_database_is_reported_at_its_place() {
+    let database = r#"
+[influxdb]
+url = "http://operator:hunter2@influx.example.net/api"
+org = ""
+bukket = "hall-1"
+token = "hunter2"
+ca = 7
+tags = { asset = "x", "re gion" = "eu", floor = 3 }
+"#;
+    let faults = read(&format!("{SITE}{database}")).unwrap_err();
+    let shown = render::text(&faults, false);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    insta::assert_snapshot!(shown);
+}
+
 #[test]
 fn a_profile_beside_the_site_stands_in_for_the_shipped_one() {
     let mut library = Library::shipped();

@@ -93,6 +93,7 @@ impl Hall {
             rules: Vec::new(),
             storage: Storage::default(),
             api: Api::default(),
+            influxdb: None,
         };
         let (out, batches) = mpsc::channel(queue);
         let stop = CancellationToken::new();

@@ -28,6 +28,7 @@ mod coolant;
 mod declared;
 mod devices;
 mod edges;
+mod influxdb;
 mod load;
 mod meter_tree;
 mod meters;
@@ -101,8 +102,9 @@ fn read(
     // Conditions also name computed points. On a plant with faults they would bring on faults that are not theirs.
     let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
     let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);
+    let influxdb = influxdb::read(&root, secret);
     root.finish();
-    Some(Site { info: info?, plant, devices, rules, storage, api })
+    Some(Site { info: info?, plant, devices, rules, storage, api, influxdb })
 }
 
 fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
