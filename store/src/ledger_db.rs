@@ -1,0 +1,366 @@
+//! `ledger.db`: journal, ledger and catalogs as tables that anybody with `sqlite3` can read.
+//!
+//! A projection of the log: the same records give the same bytes and the same hashes. What was applied up to stands in
+//! the same transaction as the lines, so every record has its lines once, wherever a crash falls.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
+use rules::{
+    chain::{Chain, Hash},
+    ledger::LedgerRow,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::{
+    error::StoreError,
+    journal::{JournalBody, LedgerBody, Standing, filed_text, trusted_wall},
+    record::{Catalog, Record, Seq, Stamp, Stamped},
+};
+
+/// The file in the data directory.
+pub(crate) const NAME: &str = "ledger.db";
+/// `CLDW`, so that `file` and this program know whose database it is.
+const APPLICATION_ID: i64 = 0x434c_4457;
+/// Of the tables below. A higher one is refused.
+const FORMAT: i64 = 1;
+
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const LEDGER: &str = "ledger";
+
+/// Columns that are computed cannot tell something else than the body, which the hash covers.
+const TABLES: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE journal (
+    line INTEGER PRIMARY KEY,
+    filed TEXT NOT NULL,
+    wall TEXT AS (json_extract(body, '$.wall')),
+    seq INTEGER AS (json_extract(body, '$.seq')),
+    boot TEXT AS (json_extract(body, '$.boot')),
+    at_us INTEGER AS (json_extract(body, '$.at')),
+    entry TEXT AS (json_extract(body, '$.entry')),
+    kind TEXT AS (json_extract(body, '$.kind')),
+    alarm TEXT AS (json_extract(body, '$.detail.alarm')),
+    asset TEXT AS (json_extract(body, '$.asset')),
+    from_letter TEXT AS (json_extract(body, '$.detail.from')),
+    to_letter TEXT AS (json_extract(body, '$.detail.to')),
+    cause TEXT AS (json_extract(body, '$.detail.cause')),
+    occurrence INTEGER AS (json_extract(body, '$.detail.occurrence')),
+    operands TEXT AS (json_extract(body, '$.detail.operands')),
+    operator TEXT AS (coalesce(json_extract(body, '$.by'), json_extract(body, '$.detail.by'))),
+    reason TEXT AS (coalesce(json_extract(body, '$.detail.reason'), json_extract(body, '$.detail.why'),
+                             json_extract(body, '$.outcome.rejected.why'))),
+    command_key TEXT AS (json_extract(body, '$.key')),
+    body TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE INDEX journal_by_time ON journal (filed);
+CREATE INDEX journal_by_key ON journal (command_key) WHERE command_key IS NOT NULL;
+CREATE TABLE ledger (
+    line INTEGER PRIMARY KEY,
+    meter TEXT AS (json_extract(body, '$.meter')),
+    start TEXT AS (json_extract(body, '$.start')),
+    amount REAL AS (json_extract(body, '$.amount')),
+    method TEXT AS (json_extract(body, '$.method')),
+    coverage REAL AS (json_extract(body, '$.coverage')),
+    flags TEXT AS (json_extract(body, '$.flags')),
+    first_at TEXT AS (json_extract(body, '$.first.at')),
+    first_value REAL AS (json_extract(body, '$.first.value')),
+    last_at TEXT AS (json_extract(body, '$.last.at')),
+    last_value REAL AS (json_extract(body, '$.last.value')),
+    standing TEXT AS (json_extract(body, '$.standing')),
+    recorded TEXT AS (json_extract(body, '$.recorded')),
+    seq INTEGER AS (json_extract(body, '$.seq')),
+    boot TEXT AS (json_extract(body, '$.boot')),
+    body TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE UNIQUE INDEX ledger_first ON ledger (start, meter) WHERE standing = 'first';
+CREATE INDEX ledger_later ON ledger (start, meter) WHERE standing <> 'first';
+CREATE TABLE catalog (
+    seq INTEGER PRIMARY KEY,
+    filed TEXT NOT NULL,
+    wall TEXT,
+    sha256 TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+";
+
+/// The writer's side of `ledger.db`. There is one.
+#[derive(Debug)]
+pub struct LedgerDb {
+    path: PathBuf,
+    connection: Connection,
+    heads: Heads,
+}
+
+/// Where the tables end. Kept in `meta`, in the same transaction as the lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heads {
+    pub(crate) applied: Seq,
+    pub(crate) journal: Chain,
+    pub(crate) ledger: Chain,
+    /// Under which time the last line of the journal is filed; empty while there was none.
+    filed: String,
+    /// Of the last catalog.
+    catalog: Option<Hash>,
+}
+
+impl LedgerDb {
+    /// Opens or makes the database.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = StoreError::database(path);
+        let mut connection = Connection::open(path).map_err(&failed)?;
+        let fresh = is_fresh(&connection, path)?;
+        // A page of 8 KiB holds some twenty lines; FULL makes every commit durable, which the order of things rests on.
+        connection
+            .execute_batch(
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 33554432; PRAGMA busy_timeout = 2000;",
+            )
+            .map_err(&failed)?;
+        if fresh {
+            make(&mut connection).map_err(&failed)?;
+        }
+        let heads = Heads::read(&connection).map_err(&failed)?;
+        Ok(Self { path: path.to_owned(), connection, heads })
+    }
+
+    /// Up to which record the tables stand.
+    pub fn applied(&self) -> Seq {
+        self.heads.applied
+    }
+
+    /// Applies those of `records` that were not applied yet, and notes that everything up to `up_to` was. One
+    /// transaction: after an error nothing is changed.
+    pub fn apply(&mut self, records: &[Stamped], up_to: Seq) -> Result<(), StoreError> {
+        let failed = StoreError::database(&self.path);
+        let mut heads = self.heads.clone();
+        let transaction = self.connection.transaction().map_err(&failed)?;
+        for record in records {
+            if record.stamp.seq > heads.applied {
+                heads.write(&transaction, record).map_err(|fault| fault.at(&self.path))?;
+                heads.applied = record.stamp.seq;
+            }
+        }
+        heads.applied = heads.applied.max(up_to);
+        heads.note(&transaction).and_then(|()| transaction.commit()).map_err(&failed)?;
+        self.heads = heads;
+        Ok(())
+    }
+
+    /// Moves everything from the write-ahead file into the database, so that one file is all there is.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(StoreError::database(&self.path))
+    }
+}
+
+/// Looks whose database it is; true for one that has to be made first.
+pub(crate) fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let failed = StoreError::database(path);
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id").map_err(&failed)?;
+    let format = number("PRAGMA user_version").map_err(&failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(&failed)?;
+    if (application, tables) == (0, 0) {
+        return Ok(true);
+    }
+    if application != APPLICATION_ID {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    if format > FORMAT {
+        return Err(StoreError::TooNew { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    Ok(false)
+}
+
+fn make(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    let heads = Heads {
+        applied: Seq(0),
+        journal: Chain::empty(JOURNAL),
+        ledger: Chain::empty(LEDGER),
+        filed: String::new(),
+        catalog: None,
+    };
+    heads.note(&transaction)?;
+    transaction.commit()
+}
+
+/// A record that could not be written down.
+enum Fault {
+    Database(rusqlite::Error),
+    Unwritable(serde_json::Error),
+}
+
+impl Fault {
+    fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Database(source) => StoreError::database(path)(source),
+            Self::Unwritable(source) => StoreError::Unwritable(source),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Database(source)
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(source: serde_json::Error) -> Self {
+        Self::Unwritable(source)
+    }
+}
+
+impl Heads {
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare("SELECT value FROM meta WHERE name = ?1")?;
+        let mut text = |name: &str| statement.query_row([name], |row| row.get::<_, String>(0));
+        Ok(Self {
+            applied: Seq(parsed(&text("applied_seq")?)?),
+            journal: Chain {
+                lines: parsed(&text("journal_lines")?)?,
+                head: parsed(&text("journal_head")?)?,
+            },
+            ledger: Chain {
+                lines: parsed(&text("ledger_lines")?)?,
+                head: parsed(&text("ledger_head")?)?,
+            },
+            filed: text("filed")?,
+            catalog: text("catalog_sha256").optional()?.map(|hash| parsed(&hash)).transpose()?,
+        })
+    }
+
+    fn note(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut statement = transaction.prepare_cached(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?;
+        let mut put = |name: &str, value: String| statement.execute([name, &value]).map(drop);
+        put("applied_seq", self.applied.0.to_string())?;
+        put("journal_lines", self.journal.lines.to_string())?;
+        put("journal_head", self.journal.head.to_string())?;
+        put("ledger_lines", self.ledger.lines.to_string())?;
+        put("ledger_head", self.ledger.head.to_string())?;
+        put("filed", self.filed.clone())?;
+        self.catalog.map_or(Ok(()), |hash| put("catalog_sha256", hash.to_string()))
+    }
+
+    fn write(&mut self, transaction: &Transaction<'_>, record: &Stamped) -> Result<(), Fault> {
+        let (stamp, line) = (&record.stamp, self.journal.lines + 1);
+        let body = match &record.record {
+            Record::Event(event) => JournalBody::of_event(line, stamp, event)?,
+            Record::Command(command, outcome) => {
+                JournalBody::of_command(line, stamp, command, outcome)?
+            }
+            Record::Catalog(catalog) => {
+                let sha256 = self.write_catalog(transaction, stamp, catalog)?;
+                JournalBody::of_catalog(line, stamp, catalog, sha256)?
+            }
+            Record::Ledger(row) => return self.write_ledger(transaction, stamp, row),
+            Record::Frame(_) | Record::Checkpoint(_) => return Ok(()),
+        };
+        self.write_journal(transaction, &body)
+    }
+
+    fn write_journal(
+        &mut self,
+        transaction: &Transaction<'_>,
+        body: &JournalBody,
+    ) -> Result<(), Fault> {
+        if let Some(wall) = body.wall {
+            self.filed = filed_text(wall);
+        }
+        let text = serde_json::to_string(body)?;
+        let hash = self.journal.add(text.as_bytes());
+        transaction
+            .prepare_cached(
+                "INSERT INTO journal (line, filed, body, hash) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                self.journal.lines.cast_signed(),
+                self.filed,
+                text,
+                hash.to_string()
+            ])?;
+        Ok(())
+    }
+
+    fn write_ledger(
+        &mut self,
+        transaction: &Transaction<'_>,
+        stamp: &Stamp,
+        row: &LedgerRow,
+    ) -> Result<(), Fault> {
+        let first: Option<String> = transaction
+            .prepare_cached(
+                "SELECT body FROM ledger WHERE start = ?1 AND meter = ?2 AND standing = 'first'",
+            )?
+            .query_row(
+                params![row.start.to_rfc3339_opts(SecondsFormat::AutoSi, true), row.meter],
+                |found| found.get(0),
+            )
+            .optional()?;
+        let standing = match first {
+            None => Standing::First,
+            Some(body)
+                if serde_json::from_str(&body).is_ok_and(|first: LedgerRow| first == *row) =>
+            {
+                Standing::Repeated
+            }
+            Some(_) => Standing::Differing,
+        };
+        let body = LedgerBody::new(self.ledger.lines + 1, stamp, standing, row);
+        let text = serde_json::to_string(&body)?;
+        let hash = self.ledger.add(text.as_bytes());
+        transaction
+            .prepare_cached("INSERT INTO ledger (line, body, hash) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.ledger.lines.cast_signed(), text, hash.to_string()])?;
+        Ok(())
+    }
+
+    /// Keeps a catalog that differs from the one before it.
+    fn write_catalog(
+        &mut self,
+        transaction: &Transaction<'_>,
+        stamp: &Stamp,
+        catalog: &Catalog,
+    ) -> Result<Hash, Fault> {
+        let text = serde_json::to_string(catalog)?;
+        let sha256 = Hash::of(text.as_bytes());
+        if self.catalog != Some(sha256) {
+            let wall = trusted_wall(stamp).map(filed_text);
+            let filed = wall.as_ref().unwrap_or(&self.filed);
+            transaction.execute(
+                "INSERT INTO catalog (seq, filed, wall, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![stamp.seq.0.cast_signed(), filed, wall, sha256.to_string(), text],
+            )?;
+            self.catalog = Some(sha256);
+        }
+        Ok(sha256)
+    }
+}
+
+/// A value of `meta`. One that is not of its form is damage like any other.
+fn parsed<T: std::str::FromStr>(text: &str) -> rusqlite::Result<T> {
+    text.parse().map_err(|_| {
+        rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            Some(format!("meta holds {text:?}")),
+        )
+    })
+}
+
+/// The first start of an interval at `at` or later, as text. Intervals start at whole seconds.
+pub(crate) fn earliest_start(at: DateTime<Utc>) -> String {
+    let whole = at.with_nanosecond(0).unwrap_or(at);
+    let whole = if whole < at { whole + chrono::TimeDelta::seconds(1) } else { whole };
+    whole.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

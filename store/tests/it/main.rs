@@ -1,0 +1,5 @@
+//! The store on real files.
+
+mod journal;
+mod ledger;
+mod records;
