@@ -154,7 +154,7 @@ impl MeterTree {
     }
 
     /// Everything fed by `node`, directly or not, each once.
-    fn downstream(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
+    pub fn downstream(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         let mut seen = vec![false; self.nodes.len()];
         let mut queue: VecDeque<usize> = self.nodes[node].feeds.iter().copied().collect();
         std::iter::from_fn(move || {
