@@ -1,6 +1,8 @@
 //! Remembers: the log, the journal, the ledger, the history and the cursors of the sinks.
 
+pub mod log;
 pub mod record;
+pub mod seam;
 
 mod error;
 pub mod journal;

@@ -1,5 +1,8 @@
 //! The store on real files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod journal;
 mod ledger;
+mod log;
 mod records;

@@ -1,0 +1,172 @@
+//! What was appended and is not on disk yet. Bounded: samples give way first, and every loss is counted and told.
+
+use std::collections::VecDeque;
+
+use rules::time::Mono;
+
+use super::form::Gap;
+use crate::record::{Record, Seq, Stamp};
+
+/// Samples that wait at most: about half a minute of the largest site, 16 MiB.
+const SAMPLES: usize = 1 << 18;
+/// Other records that wait at most. An alarm flood of ten thousand leaves room for nine more.
+const OTHERS: usize = 100_000;
+
+/// A record that waits, or what was dropped in its place.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Record(Stamp, Record),
+    /// Up to this stamp.
+    Gap(Stamp, Gap),
+}
+
+impl Entry {
+    pub(super) fn stamp(&self) -> &Stamp {
+        match self {
+            Self::Record(stamp, _) | Self::Gap(stamp, _) => stamp,
+        }
+    }
+
+    /// The place of the first record that it stands for.
+    pub(super) fn first(&self) -> Seq {
+        match self {
+            Self::Record(stamp, _) => stamp.seq,
+            Self::Gap(stamp, gap) => Seq(stamp.seq.0 + 1 - gap.places),
+        }
+    }
+}
+
+/// Entries in order, without gaps between them.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: VecDeque<Entry>,
+    samples: usize,
+    others: usize,
+    checkpoint: Option<Seq>,
+    pub(super) dropped_samples: u64,
+    pub(super) dropped_others: u64,
+    /// When the newest entry was appended.
+    pub(super) newest: Mono,
+    /// When the thread took what it is writing now.
+    pub(super) taken: Option<Mono>,
+    pub(super) closing: bool,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn push(&mut self, stamp: Stamp, record: Record) {
+        self.newest = stamp.mono;
+        if matches!(record, Record::Checkpoint(_)) {
+            // A checkpoint that waits is worth nothing beside a newer one.
+            if let Some(older) = self.checkpoint.replace(stamp.seq) {
+                self.drop_place(older);
+            }
+        }
+        self.count(&record, 1);
+        self.entries.push_back(Entry::Record(stamp, record));
+        self.make_room();
+    }
+
+    /// All of it, for writing.
+    pub(super) fn take(&mut self) -> VecDeque<Entry> {
+        self.taken = Some(self.newest);
+        (self.samples, self.others, self.checkpoint) = (0, 0, None);
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Back to the front, because it could not be written.
+    pub(super) fn put_back(&mut self, mut unwritten: VecDeque<Entry>) {
+        let newer = std::mem::take(&mut self.entries);
+        (self.samples, self.others) = (0, 0);
+        unwritten.extend(newer);
+        self.entries = unwritten;
+        let (mut samples, mut others, mut checkpoints) = (0, 0, Vec::new());
+        for entry in &self.entries {
+            match entry {
+                Entry::Record(_, Record::Frame(frame)) => samples += frame.len(),
+                Entry::Record(stamp, Record::Checkpoint(_)) => checkpoints.push(stamp.seq),
+                Entry::Record(..) => others += 1,
+                Entry::Gap(..) => {}
+            }
+        }
+        (self.samples, self.others) = (samples, others + checkpoints.len());
+        self.checkpoint = checkpoints.pop();
+        for superseded in checkpoints {
+            self.drop_place(superseded);
+        }
+        self.make_room();
+    }
+
+    fn count(&mut self, record: &Record, times: usize) {
+        match record {
+            Record::Frame(samples) => self.samples += samples.len() * times,
+            _ => self.others += times,
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.samples > SAMPLES {
+            let frame = |entry: &Entry| matches!(entry, Entry::Record(_, Record::Frame(samples)) if !samples.is_empty());
+            let Some(oldest) = self.entries.iter().position(frame) else { return };
+            self.drop_at(oldest);
+        }
+        while self.others > OTHERS {
+            // A catalog says what later frames mean: it stays.
+            let other = |entry: &Entry| matches!(entry, Entry::Record(_, record) if !matches!(record, Record::Frame(_) | Record::Catalog(_)));
+            let Some(oldest) = self.entries.iter().position(other) else { return };
+            self.drop_at(oldest);
+        }
+    }
+
+    fn drop_place(&mut self, seq: Seq) {
+        if let Ok(index) = self.entries.binary_search_by_key(&seq, |entry| entry.stamp().seq) {
+            self.drop_at(index);
+        }
+    }
+
+    /// Leaves a gap in place of a record, in one with gaps beside it.
+    fn drop_at(&mut self, index: usize) {
+        let Some(Entry::Record(stamp, record)) = self.entries.get(index) else { return };
+        let stamp = *stamp;
+        let mut gap = Gap { places: 1, samples: 0, others: 0 };
+        match record {
+            Record::Frame(samples) => {
+                gap.samples = samples.len() as u64;
+                self.samples -= samples.len();
+                self.dropped_samples += gap.samples;
+            }
+            Record::Checkpoint(_) => self.others -= 1,
+            _ => {
+                gap.others = 1;
+                self.others -= 1;
+                self.dropped_others += 1;
+            }
+        }
+        self.entries[index] = Entry::Gap(stamp, gap);
+        self.join(index + 1);
+        self.join(index);
+    }
+
+    /// Makes one gap of two neighbours: that at `index` and the one before.
+    fn join(&mut self, index: usize) {
+        let Some(before) = index.checked_sub(1) else { return };
+        if let (Some(Entry::Gap(_, first)), Some(Entry::Gap(stamp, second))) =
+            (self.entries.get(before), self.entries.get(index))
+        {
+            let gap = Gap {
+                places: first.places + second.places,
+                samples: first.samples + second.samples,
+                others: first.others + second.others,
+            };
+            self.entries[before] = Entry::Gap(*stamp, gap);
+            self.entries.remove(index);
+        }
+    }
+}

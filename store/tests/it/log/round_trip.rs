@@ -1,0 +1,200 @@
+//! Records come back as they were.
+
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+use rules::{
+    plant::PointId,
+    time::{BootId, Mono},
+    value::{NoData, Sample, Undefined, Value},
+};
+use store::{
+    log::{Log, LogReader},
+    record::{Record, Seq},
+};
+
+use super::support::*;
+
+#[test]
+fn every_kind_of_record_comes_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let Log { mut writer, reader } = open(dir.path());
+    let written = vec![
+        catalog("1"),
+        frame(100, 1),
+        event("no answer"),
+        command("k-1"),
+        ledger(0.1 + 0.2),
+        checkpoint(7),
+        frame(100, 2),
+    ];
+    let last = writer.append(&now(2), written.clone());
+    wait_for(&writer, last);
+    let back = all(&reader);
+    assert_eq!(records(&back), written);
+    assert_eq!(seqs(&back), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(back[3].stamp.wall, noon(2));
+    assert_eq!(back[3].stamp.mono, Mono::from_secs(2));
+    assert_eq!(back[3].stamp.boot, BOOT);
+    writer.close().unwrap();
+}
+
+#[test]
+fn places_go_on_over_twenty_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..20 {
+        let Log { mut writer, reader } = Log::open(&options(dir.path()), BootId(run)).unwrap();
+        assert_eq!(writer.last(), Seq(run * 3));
+        writer.append(&now(run), vec![catalog("1"), frame(10, run), event("up")]);
+        writer.close().unwrap();
+        assert_eq!(reader.durable(), Seq((run + 1) * 3));
+    }
+    let reader = LogReader::open(&dir.path().join("log")).unwrap();
+    let back = all(&reader);
+    assert_eq!(seqs(&back), (1..=60).collect::<Vec<_>>());
+    assert!(back.iter().enumerate().all(|(index, s)| s.stamp.boot.0 == index as u64 / 3));
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn reading_from_any_place_gives_what_reading_all_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path());
+    options.segment_bytes = 4_000;
+    let Log { mut writer, reader } = Log::open(&options, BOOT).unwrap();
+    writer.append(&now(0), vec![catalog("1")]);
+    for second in 1..200 {
+        let last = writer.append(&now(second), vec![frame(40, second), event("tick")]);
+        wait_for(&writer, last);
+    }
+    let (_, segments) = reader.size().unwrap();
+    assert!(segments > 3, "{segments} segments");
+    let whole = all(&reader);
+    for start in [1_usize, 2, 3, 57, 130, 131, 255, 398, 399] {
+        let mut part = reader.read(Seq(start as u64)).unwrap();
+        let first = part.next().unwrap().unwrap();
+        assert_eq!(part.catalog().unwrap().version, "1");
+        assert_eq!(first, whole[start - 1]);
+        let rest: Vec<_> = part.map(Result::unwrap).collect();
+        assert_eq!(rest, whole[start..]);
+    }
+    let decided: Vec<_> = reader.read_without_frames(Seq(1)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(decided.len(), 200);
+    assert!(reader.read(Seq(400)).unwrap().next().is_none());
+    writer.close().unwrap();
+}
+
+#[test]
+fn the_last_checkpoint_is_found_in_an_earlier_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path());
+    options.segment_bytes = 2_000;
+    let Log { mut writer, reader } = Log::open(&options, BOOT).unwrap();
+    assert!(reader.last_checkpoint().unwrap().is_none());
+    writer.append(&now(0), vec![catalog("1"), checkpoint(1), checkpoint(2)]);
+    for second in 1..100 {
+        let last = writer.append(&now(second), vec![frame(40, second)]);
+        wait_for(&writer, last);
+    }
+    writer.close().unwrap();
+    let reader = LogReader::open(&options.dir).unwrap();
+    assert!(reader.size().unwrap().1 > 2);
+    let found = reader.last_checkpoint().unwrap().unwrap();
+    assert_eq!((found.stamp.seq, found.record), (Seq(3), checkpoint(2)));
+}
+
+fn reason() -> impl Strategy<Value = NoData> {
+    prop_oneof![
+        Just(NoData::NeverSeen),
+        Just(NoData::Stale),
+        Just(NoData::Timeout),
+        Just(NoData::Unreachable),
+        any::<u8>().prop_map(NoData::Refused),
+        Just(NoData::Malformed),
+        Just(NoData::NotAvailable),
+        Just(NoData::OutOfRange),
+        Just(NoData::NotFinite),
+        Just(NoData::BadQuality),
+        Just(NoData::BadPayload),
+        Just(NoData::Implausible),
+        Just(NoData::NotANumber),
+        Just(NoData::InputMissing),
+        Just(NoData::LowCoverage),
+        Just(NoData::Undefined(Undefined::ItPowerZero)),
+        Just(NoData::Undefined(Undefined::FacilityBelowIt)),
+        Just(NoData::Undefined(Undefined::NoFlow)),
+        Just(NoData::Undefined(Undefined::NoLoad)),
+        Just(NoData::Undefined(Undefined::ReversedSensors)),
+        Just(NoData::Undefined(Undefined::CoolantOutOfRange)),
+        Just(NoData::Undefined(Undefined::TwoPhase)),
+        Just(NoData::Undefined(Undefined::NotMetered)),
+        Just(NoData::Undefined(Undefined::DoubleCounting)),
+        Just(NoData::Undefined(Undefined::TemperatureCross)),
+        Just(NoData::Undefined(Undefined::OutsideFormula)),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Result<Value, NoData>> {
+    prop_oneof![
+        4 => (-100_000_i32..100_000, 0_i32..6)
+            .prop_map(|(m, d)| Ok(Value::Number(f64::from(m) / 10_f64.powi(d)))),
+        2 => any::<f32>().prop_map(|single| Ok(Value::Number(f64::from(single)))),
+        2 => any::<f64>().prop_map(|double| Ok(Value::Number(double))),
+        1 => Just(Ok(Value::Number(-0.0))),
+        2 => any::<i64>().prop_map(|integer| Ok(Value::Integer(integer))),
+        2 => any::<u32>().prop_map(|code| Ok(Value::State(code))),
+        2 => "[a-c]{0,2}".prop_map(|text| Ok(Value::Text(text.into()))),
+        3 => reason().prop_map(Err),
+    ]
+}
+
+fn source_time() -> impl Strategy<Value = Option<DateTime<Utc>>> {
+    prop_oneof![
+        3 => Just(None),
+        1 => (0_i64..4_000_000_000_000).prop_map(DateTime::from_timestamp_millis),
+        1 => (-8_000_000_000_000_i64..8_000_000_000_000, 0_u32..1_000_000_000)
+            .prop_map(|(seconds, nanos)| DateTime::from_timestamp(seconds, nanos)),
+    ]
+}
+
+fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    let sample = (0_u32..12, any::<u32>(), source_time(), value()).prop_map(
+        |(point, at, source_time, value)| Sample {
+            point: PointId(point),
+            at: Mono::from(u64::from(at)),
+            source_time,
+            value,
+        },
+    );
+    proptest::collection::vec(sample, 0..40)
+}
+
+/// Equal bit by bit: NaN equals itself, and zero is not minus zero.
+fn exact(frames: &[Record]) -> Vec<Vec<String>> {
+    let bits = |sample: &Sample| match sample.value {
+        Ok(Value::Number(number)) => number.to_bits(),
+        _ => 0,
+    };
+    let told = |frame: &Record| match frame {
+        Record::Frame(samples) => {
+            samples.iter().map(|sample| format!("{sample:?} {:x}", bits(sample))).collect()
+        }
+        other => vec![format!("{other:?}")],
+    };
+    frames.iter().map(told).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn any_samples_come_back_bit_by_bit(frames in proptest::collection::vec(samples(), 1..8)) {
+        let dir = tempfile::tempdir().unwrap();
+        let Log { mut writer, reader } = open(dir.path());
+        let written: Vec<_> = frames.into_iter().map(Record::Frame).collect();
+        for (second, frame) in (0..).zip(&written) {
+            writer.append(&now(second * 20), vec![frame.clone()]);
+        }
+        writer.close().unwrap();
+        prop_assert_eq!(exact(&records(&all(&reader))), exact(&written));
+    }
+}
