@@ -12,23 +12,30 @@ pub const FLOOR: Duration = Duration::from_millis(250);
 /// Longest wait.
 pub const CEILING: Duration = Duration::from_secs(30);
 
-/// Waits between [`FLOOR`] and a bound that doubles with every failure up to [`CEILING`]. The same seed gives the same
+/// Waits between [`FLOOR`] and a bound that doubles with every failure up to a ceiling. The same seed gives the same
 /// waits.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     random: ChaCha8Rng,
     bound: Duration,
+    ceiling: Duration,
 }
 
 impl Backoff {
+    /// Waits up to [`CEILING`].
     pub fn new(seed: u64) -> Self {
-        Self { random: ChaCha8Rng::seed_from_u64(seed), bound: FLOOR }
+        Self::with_ceiling(seed, CEILING)
+    }
+
+    /// For those whom somebody is waiting for.
+    pub fn with_ceiling(seed: u64, ceiling: Duration) -> Self {
+        Self { random: ChaCha8Rng::seed_from_u64(seed), bound: FLOOR, ceiling: ceiling.max(FLOOR) }
     }
 
     /// The wait after one more failure.
     pub fn after_failure(&mut self) -> Duration {
         let wait = self.random.random_range(FLOOR..=self.bound);
-        self.bound = (self.bound * 2).min(CEILING);
+        self.bound = (self.bound * 2).min(self.ceiling);
         wait
     }
 

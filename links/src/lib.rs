@@ -3,7 +3,7 @@
 //! Modbus: [`modbus::Link`] reads, and only reads; no request that could change a device exists here. A late answer is
 //! never believed.
 //!
-//! TLS: [`tls::Server`] takes connections.
+//! TLS: [`tls::Server`] takes connections, [`tls_client`] makes them.
 //!
 //! MQTT: [`mqtt::Session`] receives, [`publisher::Publisher`] sends on its own topics, and [`broker::Broker`] stands in
 //! for a broker in the demo and in tests.
@@ -14,4 +14,5 @@ pub mod modbus;
 pub mod mqtt;
 pub mod publisher;
 pub mod tls;
+pub mod tls_client;
 pub mod topic;
