@@ -1,9 +1,11 @@
 //! The dashboard on this terminal, over a gateway in this process.
 
 use anyhow::Context;
-use tui::{Looks, Options, Source};
+use rules::messages::{Command, Outcome};
+use tokio::sync::mpsc;
+use tui::{Answer, Looks, News, Options, Source, source::COMMANDS_QUEUED};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, pipeline::Port};
 
 /// How the dashboard looks, and who looks at it.
 #[derive(clap::Args)]
@@ -25,12 +27,7 @@ pub(super) async fn show(
     screen: Screen,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let attached = gateway.port.attach().await.context("the gateway stopped")?;
-    let source = Source {
-        snapshot: attached.snapshot,
-        feed: attached.feed,
-        commands: gateway.port.commands.clone(),
-    };
+    let source = attach(&gateway.port).await?;
     let operator =
         if screen.read_only { None } else { Some(screen.operator.unwrap_or_else(login_name)) };
     tui::run(
@@ -40,6 +37,43 @@ pub(super) async fn show(
     )
     .await?;
     Ok(())
+}
+
+/// A gateway in this process, as the dashboard sees one.
+async fn attach(port: &Port) -> anyhow::Result<Source> {
+    let mut attached = port.attach().await.context("the gateway stopped")?;
+    // The gateway has a queue for each client already.
+    let (say, news) = mpsc::channel(1);
+    let (commands, mut asked) = mpsc::channel(COMMANDS_QUEUED);
+    let port = port.clone();
+    tokio::spawn(async move {
+        loop {
+            let said = tokio::select! {
+                feed = attached.feed.recv() => match feed {
+                    Some(feed) => News::Feed(feed),
+                    None => return,
+                },
+                command = asked.recv() => match command {
+                    Some(command) => order(&port, command).await,
+                    None => return,
+                },
+            };
+            if say.send(said).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Source { snapshot: attached.snapshot, news, commands })
+}
+
+async fn order(port: &Port, command: Command) -> News {
+    let key = command.key.clone();
+    let answer = match port.commands.send(command).await {
+        // What it refuses it says as an event.
+        Ok(()) => Answer::Decided(Outcome::Done),
+        Err(_) => Answer::NotTaken { why: "the gateway has stopped".to_owned() },
+    };
+    News::Answered { key, answer }
 }
 
 fn login_name() -> String {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rules::{
     alarm::Letter,
-    messages::{Action, Change, Command, Feed},
+    messages::{Action, Change, Command, Feed, Outcome},
 };
 use tokio::{sync::mpsc, time::interval};
-use tui::{Looks, Options, Source};
+use tui::{Answer, Looks, News, Options, Source};
 
 #[path = "../tests/it/hall.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
@@ -33,16 +33,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn show(options: Options, lost: bool) -> Result<(), tui::TuiError> {
     let hall = hall::Hall::new();
-    let (to_screen, feed) = mpsc::channel(4);
+    let (to_screen, news) = mpsc::channel(4);
     let (commands, from_screen) = mpsc::channel(4);
-    let source = Source { snapshot: hall.snapshot(), feed, commands };
+    let source = Source { snapshot: hall.snapshot(), news, commands };
     tokio::spawn(play(hall, to_screen, from_screen, lost));
     tui::run(source, options, std::future::pending()).await
 }
 
 async fn play(
     mut hall: hall::Hall,
-    screen: mpsc::Sender<Feed>,
+    screen: mpsc::Sender<News>,
     mut commands: mpsc::Receiver<Command>,
     lost: bool,
 ) {
@@ -52,12 +52,19 @@ async fn play(
         let update = tokio::select! {
             Some(command) = commands.recv() => {
                 let mut update = hall.step(0);
+                let key = command.key.clone();
                 update.changes.extend(obey(&mut hall, command));
+                let answer = Answer::Decided(Outcome::Done);
+                if screen.send(News::Answered { key, answer }).await.is_err() {
+                    return;
+                }
                 update
             }
             _ = ticks.tick() => hall.step(1),
         };
-        if screen.send(Feed::Update(update)).await.is_err() || (lost && hall.clock_s > end) {
+        if screen.send(News::Feed(Feed::Update(update))).await.is_err()
+            || (lost && hall.clock_s > end)
+        {
             return;
         }
     }

@@ -8,20 +8,21 @@ use std::{
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt;
-use rules::messages::{Action as Wish, Command, Feed, Snapshot};
+use rules::messages::{Action as Wish, Feed};
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
     task::{JoinError, spawn_blocking},
     time::{Instant, MissedTickBehavior, interval},
 };
 
 use crate::{
+    commands::Commands,
     keymap,
     looks::Looks,
     model::Applied,
+    source::{News, Source},
     state::{Action, Connection, State},
     terminal::Guard,
     view,
@@ -32,15 +33,6 @@ const FRAME_EVERY: Duration = Duration::from_millis(500);
 
 /// Without any update for so long, every value on the screen is marked as old.
 const SILENCE: Duration = Duration::from_secs(3);
-
-/// What the dashboard lives on.
-#[derive(Debug)]
-pub struct Source {
-    pub snapshot: Snapshot,
-    /// What follows the snapshot, in order. Closed: the gateway is gone.
-    pub feed: mpsc::Receiver<Feed>,
-    pub commands: mpsc::Sender<Command>,
-}
 
 /// Who sits before the screen, and what the screen can do.
 #[derive(Clone, Debug)]
@@ -78,7 +70,7 @@ pub async fn run(
 
 /// What woke the loop.
 enum Heard {
-    Gateway(Option<Feed>),
+    Gateway(Option<News>),
     Key(Option<io::Result<Event>>),
     Frame,
     Stop,
@@ -97,8 +89,7 @@ async fn show(
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut dashboard = Dashboard {
         state: State::new(source.snapshot, options.looks, options.operator),
-        commands: source.commands,
-        sent: 0,
+        commands: Commands::new(source.commands),
         heard_at: Instant::now(),
     };
     let mut closed = false;
@@ -114,7 +105,7 @@ async fn show(
             () = stop.wait() => Heard::Stop,
             () = &mut end => Heard::Stop,
             key = keys.next() => Heard::Key(key),
-            news = source.feed.recv(), if !closed => Heard::Gateway(news),
+            news = source.news.recv(), if !closed => Heard::Gateway(news),
             _ = frames.tick() => Heard::Frame,
         };
         let next = match heard {
@@ -150,9 +141,7 @@ enum Draw {
 /// Everything but the terminal.
 struct Dashboard {
     state: State,
-    commands: mpsc::Sender<Command>,
-    /// Commands sent so far: makes their keys.
-    sent: u64,
+    commands: Commands,
     heard_at: Instant,
 }
 
@@ -162,37 +151,51 @@ impl Dashboard {
         let cmd = keymap::command(*key, self.state.context())?;
         let action = self.state.update(cmd);
         if let Some(Action::Send(wishes)) = &action {
-            for wish in wishes {
-                self.send(wish.clone());
-            }
+            self.send(wishes);
         }
         action
     }
 
-    /// A command that the gateway cannot take now is refused to the operator's face, not queued for later.
-    fn send(&mut self, action: Wish) {
-        let Some(by) = self.state.operator().map(str::to_owned) else { return };
-        self.sent += 1;
-        // One screen of one process never gives the same key twice within a run of the gateway.
-        let since_boot = self.state.live().at.mono.0.as_millis();
-        let key = format!("{by}-{}-{since_boot}-{}", std::process::id(), self.sent);
-        if self.commands.try_send(Command { key, by, action }).is_err() {
-            self.state.notice = Some("the gateway takes no command now; try again".to_owned());
+    fn send(&mut self, wishes: &[Wish]) {
+        let Some(by) = self.state.operator() else { return };
+        if let Some(trouble) = self.commands.send(wishes, by) {
+            self.state.notice = Some(trouble);
         }
     }
 
-    fn hear(&mut self, news: Option<Feed>) -> Draw {
-        self.heard_at = Instant::now();
+    fn hear(&mut self, news: Option<News>) -> Draw {
         match news {
             None => {
                 self.state.connection = Connection::Closed;
                 Draw::Now
             }
-            Some(Feed::Snapshot(snapshot)) => {
+            Some(News::Lost(lost)) => {
+                self.state.lose(lost);
+                Draw::Now
+            }
+            Some(News::Answered { key, answer }) => {
+                let state = &self.state;
+                let name = |alarm: &str| state.live().alarm_title(alarm);
+                if let Some(said) = self.commands.answered(&key, answer, name) {
+                    self.state.notice = Some(said);
+                }
+                Draw::Now
+            }
+            Some(News::Feed(feed)) => {
+                self.heard_at = Instant::now();
+                self.state.unheard = Duration::ZERO;
+                self.follow(feed)
+            }
+        }
+    }
+
+    fn follow(&mut self, feed: Feed) -> Draw {
+        match feed {
+            Feed::Snapshot(snapshot) => {
                 self.state.replace(*snapshot);
                 Draw::Now
             }
-            Some(Feed::Update(update)) => match self.state.apply(update) {
+            Feed::Update(update) => match self.state.apply(update) {
                 Applied::Alarms => Draw::Now,
                 Applied::Figures => Draw::Soon,
                 Applied::Old => Draw::Nothing,
@@ -205,14 +208,18 @@ impl Dashboard {
         }
     }
 
-    /// Notices silence; true when that changed the screen.
+    /// Notices silence, and counts how long it lasts; true when that changed the screen.
     fn listen(&mut self) -> bool {
-        let silent = self.heard_at.elapsed() > SILENCE;
-        if silent && self.state.connection == Connection::Live {
-            self.state.connection = Connection::Silent;
-            return true;
+        let unheard = self.heard_at.elapsed();
+        if unheard <= SILENCE && self.state.connection == Connection::Live {
+            return false;
         }
-        false
+        if self.state.connection == Connection::Live {
+            self.state.connection = Connection::Silent;
+        }
+        let (shown, now) = (self.state.unheard.as_secs(), unheard.as_secs());
+        self.state.unheard = unheard;
+        shown != now
     }
 }
 
@@ -247,12 +254,17 @@ mod tests {
 
     use chrono::DateTime;
     use rules::{
-        messages::{Health, SCHEMA, SiteInfo, Update},
+        messages::{Command, Health, Outcome, SCHEMA, SiteInfo, Snapshot, Update},
         plant::Plant,
         time::{BootId, Mono, Now, Trust, Wall},
     };
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::{
+        screen::Screen,
+        source::{Answer, Lost},
+    };
 
     const AT: Now = Now {
         mono: Mono::from_secs(60),
@@ -283,13 +295,14 @@ mod tests {
     }
 
     fn dashboard() -> (Dashboard, mpsc::Receiver<Command>) {
-        let (commands, sent) = mpsc::channel(1);
+        let (queue, sent) = mpsc::channel(1);
         let state = State::new(snapshot(1), Looks::PLAIN, Some("zhao".to_owned()));
-        (Dashboard { state, commands, sent: 0, heard_at: Instant::now() }, sent)
+        let commands = Commands::new(queue);
+        (Dashboard { state, commands, heard_at: Instant::now() }, sent)
     }
 
-    fn update(seq: u64) -> Feed {
-        Feed::Update(Update { seq, at: AT, changes: Vec::new() })
+    fn update(seq: u64) -> News {
+        News::Feed(Feed::Update(Update { seq, at: AT, changes: Vec::new() }))
     }
 
     #[test]
@@ -300,9 +313,12 @@ mod tests {
         assert_eq!(dashboard.state.connection, Connection::Resync);
         dashboard.hear(Some(update(5)));
         assert_eq!(dashboard.state.connection, Connection::Resync);
-        dashboard.hear(Some(Feed::Snapshot(Box::new(snapshot(5)))));
+        dashboard.hear(Some(News::Feed(Feed::Snapshot(Box::new(snapshot(5))))));
         dashboard.hear(Some(update(6)));
-        assert_eq!((dashboard.state.connection, dashboard.state.live().seq), (Connection::Live, 6));
+        assert_eq!(
+            (&dashboard.state.connection, dashboard.state.live().seq),
+            (&Connection::Live, 6)
+        );
     }
 
     #[test]
@@ -325,18 +341,39 @@ mod tests {
     }
 
     #[test]
-    fn a_command_carries_the_operator_and_a_key_of_its_own() {
+    fn a_command_carries_the_operator_and_its_answer_is_shown() {
         let (mut dashboard, mut sent) = dashboard();
-        let wish = || Wish::Ack { alarm: "x".into(), occurrence: Some(1) };
-        dashboard.send(wish());
-        let first = sent.try_recv().unwrap();
-        dashboard.send(wish());
-        let second = sent.try_recv().unwrap();
-        assert_eq!((first.by.as_str(), &first.action), ("zhao", &wish()));
-        assert_ne!(first.key, second.key);
-        assert_eq!(dashboard.state.notice, None);
-        dashboard.send(wish());
-        dashboard.send(wish());
-        assert!(dashboard.state.notice.is_some(), "a full queue is said, not waited for");
+        let wish = Wish::Ack { alarm: "x".into(), occurrence: Some(1) };
+        dashboard.send(std::slice::from_ref(&wish));
+        let command = sent.try_recv().unwrap();
+        assert_eq!((command.by.as_str(), &command.action), ("zhao", &wish));
+        let answer = Answer::Decided(Outcome::Rejected { why: "it is over".to_owned() });
+        dashboard.hear(Some(News::Answered { key: command.key, answer }));
+        assert_eq!(dashboard.state.notice.as_deref(), Some("refused: x: it is over"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_is_said_at_once_counted_and_forgiven() {
+        let (mut dashboard, _sent) = dashboard();
+        dashboard.state.screen = Screen::Racks;
+        let lost = Lost { why: "the connection broke".to_owned(), attempts: 0 };
+        assert!(dashboard.hear(Some(News::Lost(lost))) == Draw::Now);
+        assert!(matches!(dashboard.state.connection, Connection::Lost(_)));
+        tokio::time::advance(Duration::from_secs(35)).await;
+        assert!(dashboard.listen() && !dashboard.listen(), "once a second");
+        assert_eq!(dashboard.state.unheard.as_secs(), 35);
+        dashboard.hear(Some(update(2)));
+        assert_eq!(dashboard.state.connection, Connection::Live);
+        assert_eq!(dashboard.state.notice.as_deref(), Some("connected again"));
+        assert_eq!(dashboard.state.screen, Screen::Racks);
+    }
+
+    #[test]
+    fn another_run_of_the_gateway_is_said() {
+        let (mut dashboard, _sent) = dashboard();
+        let restarted = Snapshot { boot: BootId(2), ..snapshot(1) };
+        dashboard.hear(Some(News::Feed(Feed::Snapshot(Box::new(restarted)))));
+        assert_eq!(dashboard.state.connection, Connection::Live);
+        assert!(dashboard.state.notice.as_deref().unwrap().contains("restarted"));
     }
 }

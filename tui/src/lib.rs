@@ -7,18 +7,21 @@
 //! ```
 //!
 //! `screen` names the screens and panes, `keymap` alone knows keys, `model` is the picture, `state` is what is on the
-//! screen, `view` draws. Nothing in here knows the engine: it lives on the messages of the gateway, so it can watch any
-//! gateway and its death costs nothing.
+//! screen, `view` draws. `client` reaches a gateway in another process. Nothing in here knows the engine: it lives on the
+//! messages of the gateway, so it can watch any gateway and its death costs nothing.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 use rules::messages::Snapshot;
 
-pub use dashboard::{Options, Source, TuiError, run};
+pub use dashboard::{Options, TuiError, run};
 pub use looks::{Letters, Looks};
 pub use model::{Applied, Model};
+pub use source::{Answer, Lost, News, Source};
 pub use state::State;
 pub use view::draw;
 
+pub mod client;
+mod commands;
 mod dashboard;
 pub mod history;
 pub mod index;
@@ -27,6 +30,7 @@ mod looks;
 pub mod model;
 mod number;
 pub mod screen;
+pub mod source;
 pub mod state;
 mod terminal;
 mod view;

@@ -14,7 +14,7 @@ use rules::{
         AlarmView, Change, EVENTS_KEPT, Event, Health, LinkView, SiteInfo, Snapshot, Update, What,
     },
     plant::{AssetId, Origin, Plant, PointId, PointSpec},
-    time::{Mono, Now},
+    time::{BootId, Mono, Now},
     value::{Coverage, NoData, Reading, Undefined, Value},
 };
 
@@ -39,6 +39,8 @@ pub enum Applied {
 /// Everything that can be shown, at one moment.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// Names the run of the gateway.
+    pub boot: BootId,
     pub seq: u64,
     pub at: Now,
     pub site: SiteInfo,
@@ -163,6 +165,7 @@ impl Model {
     pub fn new(snapshot: Snapshot) -> Self {
         let index = Arc::new(Index::new(&snapshot.plant));
         let mut model = Self {
+            boot: snapshot.boot,
             seq: snapshot.seq,
             at: snapshot.at,
             site: snapshot.site,
@@ -195,7 +198,7 @@ impl Model {
 
     /// Takes over a new snapshot of the same or another boot. What the sparklines remember stays with the boot.
     pub fn replace(&mut self, snapshot: Snapshot) {
-        let same_clock = snapshot.at.mono >= self.at.mono && snapshot.plant == self.plant;
+        let same_clock = snapshot.boot == self.boot && snapshot.plant == self.plant;
         let trends = std::mem::take(&mut self.trends);
         *self = Self::new(snapshot);
         if same_clock {
@@ -265,6 +268,18 @@ impl Model {
 
     pub fn name(&self, asset: AssetId) -> &str {
         self.plant.assets().get(asset.index()).map_or("", |asset| &asset.name)
+    }
+
+    /// What people call an alarm, and where it is; its name when it is gone.
+    pub fn alarm_title(&self, name: &str) -> String {
+        let alarm = self.alarms.iter().find(|alarm| &*alarm.name == name);
+        alarm.map_or_else(
+            || name.to_owned(),
+            |alarm| match alarm.asset {
+                Some(asset) => format!("{} ({})", alarm.title, self.title(asset)),
+                None => alarm.title.to_string(),
+            },
+        )
     }
 
     pub fn counts(&self) -> Counts {

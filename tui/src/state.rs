@@ -1,10 +1,10 @@
 //! What is on the screen: which screen, which pane, what is selected. Decides what a command means; draws nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rules::{
     alarm::Letter,
-    messages::{Action as Wish, AlarmView, Snapshot, Update, What},
+    messages::{Action as Wish, AlarmView, Snapshot, Update},
     plant::AssetId,
     time::Now,
 };
@@ -14,6 +14,7 @@ use crate::{
     looks::Looks,
     model::{Applied, Model, is_set_aside, is_unacknowledged},
     screen::{Pane, Screen},
+    source::Lost,
 };
 
 /// What lies over the screen.
@@ -42,12 +43,14 @@ pub struct Asked {
 }
 
 /// How the gateway is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
     Live,
     /// Nothing was heard for longer than an update may take.
     Silent,
-    /// The gateway is gone.
+    /// There is no connection; attempts go on by themselves.
+    Lost(Lost),
+    /// The gateway is gone for good.
     Closed,
     /// An update was missed: only a new snapshot helps.
     Resync,
@@ -83,6 +86,8 @@ pub struct State {
     pub mode: Mode,
     pub looks: Looks,
     pub connection: Connection,
+    /// For how long nothing was heard, while the connection is not live.
+    pub unheard: Duration,
     pub filter: String,
     pub abnormal_only: bool,
     /// One sentence for the operator, until the next key.
@@ -109,6 +114,7 @@ impl State {
             mode: Mode::Browse,
             looks,
             connection: Connection::Live,
+            unheard: Duration::ZERO,
             filter: String::new(),
             abnormal_only: false,
             notice: None,
@@ -159,13 +165,12 @@ impl State {
 
     /// Takes an update into the picture.
     pub fn apply(&mut self, update: Update) -> Applied {
-        self.hear_refusals(&update);
         let applied = self.model.apply(update);
         match applied {
             Applied::Old | Applied::Gap => {}
             Applied::Alarms | Applied::Figures => {
                 if self.connection != Connection::Resync {
-                    self.connection = Connection::Live;
+                    self.connect();
                 }
                 self.look_again();
             }
@@ -173,11 +178,46 @@ impl State {
         applied
     }
 
-    /// Takes a whole new picture.
+    /// Takes a whole new picture. What is selected stays selected, wherever the new picture has it.
     pub fn replace(&mut self, snapshot: Snapshot) {
+        let selected = self.selected_names();
+        self.connect();
+        if snapshot.boot != self.model.boot {
+            self.notice = Some("the gateway was restarted".to_owned());
+        }
         self.model.replace(snapshot);
-        self.connection = Connection::Live;
+        if self.frozen.is_none() {
+            self.select(selected);
+        }
         self.look_again();
+    }
+
+    /// The connection broke, or could not be made again. What is shown stays, as old.
+    pub fn lose(&mut self, lost: Lost) {
+        self.connection = Connection::Lost(lost);
+    }
+
+    fn connect(&mut self) {
+        if matches!(self.connection, Connection::Lost(_)) {
+            self.notice = Some("connected again".to_owned());
+        }
+        self.connection = Connection::Live;
+    }
+
+    /// The CDU and the rack under the cursors. Their places belong to one plant, their names to all of them.
+    fn selected_names(&self) -> [Option<String>; 2] {
+        let model = &self.model;
+        let cdu = model.index.cdus.get(self.cdu).map(|cdu| model.name(cdu.asset).to_owned());
+        let rack = model.index.racks.get(self.rack).map(|rack| model.name(rack.asset).to_owned());
+        [cdu, rack]
+    }
+
+    fn select(&mut self, [cdu, rack]: [Option<String>; 2]) {
+        let find = |name: Option<String>| self.model.plant.find_asset(&name?);
+        let cdu = find(cdu).and_then(|asset| self.model.index.cdu(asset));
+        let rack = find(rack).and_then(|asset| self.model.index.rack(asset));
+        self.cdu = cdu.unwrap_or(self.cdu);
+        self.rack = rack.unwrap_or(self.rack);
     }
 
     pub fn update(&mut self, cmd: Cmd) -> Option<Action> {
@@ -536,22 +576,12 @@ impl State {
             self.notice = Some("this screen may only look: no operator was named".to_owned());
         } else if self.connection == Connection::Closed {
             self.notice = Some("the gateway is gone: it takes no commands".to_owned());
+        } else if matches!(self.connection, Connection::Lost(_)) {
+            self.notice = Some("no connection to the gateway: nothing can be sent".to_owned());
         } else {
             return true;
         }
         false
-    }
-
-    /// A refused command comes back as an event with the operator's name.
-    fn hear_refusals(&mut self, update: &Update) {
-        for change in &update.changes {
-            let rules::messages::Change::Event(event) = change else { continue };
-            if let What::Rejected { alarm, why, by } = &event.what
-                && Some(by.as_str()) == self.operator.as_deref()
-            {
-                self.notice = Some(format!("refused: {alarm}: {why}"));
-            }
-        }
     }
 
     /// Works out anew what the lists show, and keeps every cursor on something that is there.

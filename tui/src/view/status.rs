@@ -9,7 +9,9 @@ use rules::{
 
 use super::{row::Row, scene::Scene};
 use crate::{
+    number::span,
     screen::Screen,
+    source::Lost,
     state::{Connection, Mode},
 };
 
@@ -99,10 +101,14 @@ fn whereabouts(row: Row, scene: &Scene<'_>, length: Length) -> Row {
     if state.live().site.simulated {
         row = row.put(if full { "SIMULATED" } else { "SIM" }, looks.notice()).gap(1);
     }
-    row = match (state.connection, state.frozen_at()) {
-        (Connection::Silent | Connection::Closed, _) => {
+    row = match (&state.connection, state.frozen_at()) {
+        (Connection::Silent | Connection::Lost(_) | Connection::Closed, _) => {
             let text = if full { "NO UPDATES SINCE" } else { "LOST" };
-            row.put(format!("{text} {time}"), looks.notice())
+            let for_long = match state.unheard.as_secs() {
+                0 => String::new(),
+                _ => format!(" {}", span(state.unheard)),
+            };
+            row.put(format!("{text} {time}{for_long}"), looks.notice())
         }
         (Connection::Resync, _) => row.put("RESYNC", looks.notice()).gap(1).plain(time),
         (Connection::Live, Some(frozen)) => {
@@ -175,8 +181,12 @@ pub(super) fn bottom(scene: &Scene<'_>) -> Line<'static> {
     if state.abnormal_only {
         row = row.put("only abnormal (v)", looks.notice()).gap(2);
     }
-    if state.connection == Connection::Closed {
-        row = row.put("the gateway is gone; what is shown is old", looks.notice()).gap(2);
+    match &state.connection {
+        Connection::Closed => {
+            row = row.put("the gateway is gone; what is shown is old", looks.notice()).gap(2);
+        }
+        Connection::Lost(lost) => row = row.put(looks.text(&trouble(lost)), looks.notice()).gap(2),
+        Connection::Live | Connection::Silent | Connection::Resync => {}
     }
     for key in keys(scene) {
         if row.width() + key.len() < scene.width {
@@ -184,6 +194,14 @@ pub(super) fn bottom(scene: &Scene<'_>) -> Line<'static> {
         }
     }
     row.into_line()
+}
+
+/// Why there is no connection, and that something is done about it.
+fn trouble(lost: &Lost) -> String {
+    match lost.attempts {
+        0 => format!("no connection: {}", lost.why),
+        attempts => format!("no connection, attempt {attempts}: {}", lost.why),
+    }
 }
 
 /// The keys of this screen, most needed first; those that do not fit are in the palette.

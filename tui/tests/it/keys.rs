@@ -1,9 +1,6 @@
 //! What keys lead to.
 
-use rules::{
-    alarm::Letter,
-    messages::{Action as Wish, Change, Event, Update, What},
-};
+use rules::{alarm::Letter, messages::Action as Wish};
 use tui::{
     Looks, State,
     screen::{Pane, Screen},
@@ -196,24 +193,4 @@ fn a_frozen_picture_stands_still_while_row_one_goes_on() {
     assert_eq!(state.live().counts().unacknowledged, [1, 1, 1, 0]);
     press(&mut state, "f");
     assert_eq!(state.shown().counts().unacknowledged, [1, 1, 1, 0]);
-}
-
-#[test]
-fn a_refusal_reaches_the_one_who_asked() {
-    let (mut hall, mut state) = start();
-    let refused = |hall: &mut Hall, by: &str| {
-        let what = What::Rejected {
-            alarm: "loop.flow_lo@loop-2".into(),
-            why: "occurrence 1 is over".to_owned(),
-            by: by.to_owned(),
-        };
-        let mut update: Update = hall.step(1);
-        let event = Event { at: hall.now().mono, wall: None, asset: None, what };
-        update.changes.push(Change::Event(event));
-        update
-    };
-    state.apply(refused(&mut hall, "li"));
-    assert_eq!(state.notice, None);
-    state.apply(refused(&mut hall, "zhao"));
-    assert_eq!(state.notice.as_deref(), Some("refused: loop.flow_lo@loop-2: occurrence 1 is over"));
 }
