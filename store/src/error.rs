@@ -8,6 +8,8 @@ use std::{
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::log::LogError;
+
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error(
@@ -50,6 +52,8 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error("a record cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),
     #[error("cannot start the thread that {0}")]
@@ -69,10 +73,23 @@ impl StoreError {
     /// There is no room left, so it can work again later.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Io { source, .. } | Self::Log(LogError::Io { source, .. }) => {
+                source.kind() == io::ErrorKind::StorageFull
+            }
             Self::Database { source, .. } => {
                 source.sqlite_error_code() == Some(ErrorCode::DiskFull)
             }
+            _ => false,
+        }
+    }
+
+    /// What is on the disk is not what was written.
+    pub(crate) fn is_corrupt(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
             _ => false,
         }
     }

@@ -90,8 +90,8 @@ CREATE TABLE catalog (
 #[derive(Debug)]
 pub struct LedgerDb {
     path: PathBuf,
-    connection: Connection,
-    heads: Heads,
+    pub(crate) connection: Connection,
+    pub(crate) heads: Heads,
 }
 
 /// Where the tables end. Kept in `meta`, in the same transaction as the lines.
@@ -99,11 +99,14 @@ pub struct LedgerDb {
 pub(crate) struct Heads {
     pub(crate) applied: Seq,
     pub(crate) journal: Chain,
+    /// The record of the last line.
+    pub(crate) journal_seq: Seq,
     pub(crate) ledger: Chain,
+    pub(crate) ledger_seq: Seq,
     /// Under which time the last line of the journal is filed; empty while there was none.
-    filed: String,
+    pub(crate) filed: String,
     /// Of the last catalog.
-    catalog: Option<Hash>,
+    pub(crate) catalog: Option<Hash>,
 }
 
 impl LedgerDb {
@@ -129,6 +132,16 @@ impl LedgerDb {
     /// Up to which record the tables stand.
     pub fn applied(&self) -> Seq {
         self.heads.applied
+    }
+
+    /// The last place of the log that is used here. After a repair it can lie behind [`Self::applied`].
+    pub fn last(&self) -> Seq {
+        self.heads.applied.max(self.heads.journal_seq).max(self.heads.ledger_seq)
+    }
+
+    /// The newest time that the journal is sure of.
+    pub fn journal_ends(&self) -> Option<DateTime<Utc>> {
+        self.heads.filed.parse().ok()
     }
 
     /// Applies those of `records` that were not applied yet, and notes that everything up to `up_to` was. One
@@ -184,7 +197,9 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
     let heads = Heads {
         applied: Seq(0),
         journal: Chain::empty(JOURNAL),
+        journal_seq: Seq(0),
         ledger: Chain::empty(LEDGER),
+        ledger_seq: Seq(0),
         filed: String::new(),
         catalog: None,
     };
@@ -229,16 +244,18 @@ impl Heads {
                 lines: parsed(&text("journal_lines")?)?,
                 head: parsed(&text("journal_head")?)?,
             },
+            journal_seq: Seq(parsed(&text("journal_seq")?)?),
             ledger: Chain {
                 lines: parsed(&text("ledger_lines")?)?,
                 head: parsed(&text("ledger_head")?)?,
             },
+            ledger_seq: Seq(parsed(&text("ledger_seq")?)?),
             filed: text("filed")?,
             catalog: text("catalog_sha256").optional()?.map(|hash| parsed(&hash)).transpose()?,
         })
     }
 
-    fn note(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn note(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut statement = transaction.prepare_cached(
             "INSERT INTO meta (name, value) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -247,14 +264,24 @@ impl Heads {
         put("applied_seq", self.applied.0.to_string())?;
         put("journal_lines", self.journal.lines.to_string())?;
         put("journal_head", self.journal.head.to_string())?;
+        put("journal_seq", self.journal_seq.0.to_string())?;
         put("ledger_lines", self.ledger.lines.to_string())?;
         put("ledger_head", self.ledger.head.to_string())?;
+        put("ledger_seq", self.ledger_seq.0.to_string())?;
         put("filed", self.filed.clone())?;
         self.catalog.map_or(Ok(()), |hash| put("catalog_sha256", hash.to_string()))
     }
 
     fn write(&mut self, transaction: &Transaction<'_>, record: &Stamped) -> Result<(), Fault> {
         let (stamp, line) = (&record.stamp, self.journal.lines + 1);
+        // After a repair one of the two may be ahead of the other.
+        let known = match &record.record {
+            Record::Ledger(_) => stamp.seq <= self.ledger_seq,
+            _ => stamp.seq <= self.journal_seq,
+        };
+        if known {
+            return Ok(());
+        }
         let body = match &record.record {
             Record::Event(event) => JournalBody::of_event(line, stamp, event)?,
             Record::Command(command, outcome) => {
@@ -320,9 +347,8 @@ impl Heads {
         let body = LedgerBody::new(self.ledger.lines + 1, stamp, standing, row);
         let text = serde_json::to_string(&body)?;
         let hash = self.ledger.add(text.as_bytes());
-        transaction
-            .prepare_cached("INSERT INTO ledger (line, body, hash) VALUES (?1, ?2, ?3)")?
-            .execute(params![self.ledger.lines.cast_signed(), text, hash.to_string()])?;
+        self.ledger_seq = stamp.seq;
+        insert_ledger(transaction, self.ledger.lines, &text, hash)?;
         Ok(())
     }
 
@@ -338,14 +364,48 @@ impl Heads {
         if self.catalog != Some(sha256) {
             let wall = trusted_wall(stamp).map(filed_text);
             let filed = wall.as_ref().unwrap_or(&self.filed);
-            transaction.execute(
-                "INSERT INTO catalog (seq, filed, wall, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![stamp.seq.0.cast_signed(), filed, wall, sha256.to_string(), text],
-            )?;
+            insert_catalog(transaction, stamp.seq, filed, wall.as_deref(), sha256, &text)?;
             self.catalog = Some(sha256);
         }
         Ok(sha256)
     }
+}
+
+pub(crate) fn insert_journal(
+    transaction: &Transaction<'_>,
+    line: u64,
+    filed: &str,
+    body: &str,
+    hash: Hash,
+) -> rusqlite::Result<usize> {
+    transaction
+        .prepare_cached("INSERT INTO journal (line, filed, body, hash) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![line.cast_signed(), filed, body, hash.to_string()])
+}
+
+pub(crate) fn insert_ledger(
+    transaction: &Transaction<'_>,
+    line: u64,
+    body: &str,
+    hash: Hash,
+) -> rusqlite::Result<usize> {
+    transaction
+        .prepare_cached("INSERT INTO ledger (line, body, hash) VALUES (?1, ?2, ?3)")?
+        .execute(params![line.cast_signed(), body, hash.to_string()])
+}
+
+pub(crate) fn insert_catalog(
+    transaction: &Transaction<'_>,
+    seq: Seq,
+    filed: &str,
+    wall: Option<&str>,
+    sha256: Hash,
+    body: &str,
+) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "INSERT INTO catalog (seq, filed, wall, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![seq.0.cast_signed(), filed, wall, sha256.to_string(), body],
+    )
 }
 
 /// A value of `meta`. One that is not of its form is damage like any other.

@@ -1,14 +1,21 @@
 //! Remembers: the log, the journal, the ledger, the history and the cursors of the sinks.
 
+pub mod journal;
+pub mod ledger_db;
 pub mod log;
 pub mod record;
 pub mod seam;
 
+mod directory;
 mod error;
-pub mod journal;
-pub mod ledger_db;
+mod lock;
 mod pool;
+mod projector;
 mod reader;
+mod repair;
+mod reserve;
 
+pub use directory::{Before, Finding, Opened, Options, Store, open};
 pub use error::StoreError;
+pub use projector::Projected;
 pub use reader::{ChainReport, ChainState, HeldCatalog, Reader, Stats};

@@ -37,12 +37,15 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// A segment ends when its first record is so old.
     pub segment_span: Duration,
+    /// Records get places behind this one, also when the folder is empty: what was read from a log that was lost keeps its
+    /// places.
+    pub after: Seq,
 }
 
 impl LogOptions {
     /// Segments of 16 MiB or 15 minutes, whichever comes first.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, segment_bytes: 16 << 20, segment_span: Duration::from_mins(15) }
+        Self { dir, segment_bytes: 16 << 20, segment_span: Duration::from_mins(15), after: Seq(0) }
     }
 }
 

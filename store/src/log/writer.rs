@@ -158,7 +158,7 @@ pub(super) fn open(
 fn survey(seam: &dyn Seam, options: &LogOptions) -> Result<(Segments, Seq), LogError> {
     let dir = &options.dir;
     let mut segments = Segments::new();
-    let mut last = Seq(0);
+    let mut last = options.after;
     for path in seam.list(dir).map_err(io_error("list", dir))? {
         let Some(first) = segment::first_of(&path) else { continue };
         match segment::look(&path).map_err(io_error("read", &path))? {

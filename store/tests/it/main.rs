@@ -5,4 +5,5 @@
 mod journal;
 mod ledger;
 mod log;
+mod projector;
 mod records;

@@ -1,0 +1,248 @@
+//! The data directory of a gateway that runs: who may write to it, what is started on it, and in which order it ends.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use rules::time::BootId;
+use tokio::sync::watch;
+
+use crate::{
+    error::StoreError,
+    journal::trusted_wall,
+    ledger_db::{self, LedgerDb},
+    lock::Lock,
+    log::{Log, LogOptions, LogReader, Writer},
+    projector::{self, Piece, Projected, Projector, read_piece},
+    reader::Reader,
+    record::{Record, Seq, Stamped},
+    repair,
+    reserve::Reserve,
+};
+
+/// What is kept where, how long, and in how much room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The data directory. Made if it is not there.
+    pub dir: PathBuf,
+    /// What all files in it may take together. Raw samples go first.
+    pub cap_bytes: u64,
+    /// Held back for journal and ledger, and given up when the disk is full. 0 holds back nothing.
+    pub reserve_bytes: u64,
+    pub keep_raw: Duration,
+    /// For rollups of a minute.
+    pub keep_minutes: Duration,
+    /// For rollups of 15 minutes.
+    pub keep_quarters: Duration,
+    pub segment_bytes: u64,
+    pub segment_span: Duration,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Options {
+    /// 8 GiB in all; raw samples for two weeks, minutes for a year, quarters for ten.
+    pub fn new(dir: PathBuf) -> Self {
+        let log = LogOptions::new(PathBuf::new());
+        Self {
+            dir,
+            cap_bytes: 8 << 30,
+            reserve_bytes: 64 << 20,
+            keep_raw: 14 * DAY,
+            keep_minutes: 366 * DAY,
+            keep_quarters: 3660 * DAY,
+            segment_bytes: log.segment_bytes,
+            segment_span: log.segment_span,
+        }
+    }
+}
+
+/// A data directory that this process writes to.
+#[derive(Debug)]
+pub struct Opened {
+    pub store: Store,
+    pub writer: Writer,
+    pub before: Before,
+    /// What was not as it was left. Each belongs into the journal.
+    pub findings: Vec<Finding>,
+}
+
+/// What an engine needs to go on where the last run ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before {
+    pub checkpoint: Option<Stamped>,
+    /// Events, commands and ledger rows behind the checkpoint, in order.
+    pub after: Vec<Stamped>,
+    /// The newest time that the journal is sure of.
+    pub journal_ends: Option<DateTime<Utc>>,
+}
+
+impl Before {
+    /// The newest trusted time that is on disk. A wall clock that shows less is wrong.
+    pub fn newest_wall(&self) -> Option<DateTime<Utc>> {
+        let stamps = self.after.iter().chain(&self.checkpoint).map(|record| &record.stamp);
+        stamps.filter_map(trusted_wall).chain(self.journal_ends).max()
+    }
+}
+
+/// Something that was found when a data directory was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// `ledger.db` could not be read: it was moved, what of it could still be proven was taken over, and the rest was
+    /// written anew from the log.
+    SetAside { aside: PathBuf, why: String, journal_lines: u64, ledger_lines: u64 },
+    /// The log begins behind what journal and ledger hold: the lines of the records between are lost.
+    Missing { first: Seq, last: Seq },
+    /// There is no log any more, though there was one: samples that had not gone into the history are lost.
+    LogLost { last: Seq },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetAside { aside, why, journal_lines, ledger_lines } => write!(
+                f,
+                "ledger.db was damaged ({why}) and lies now in {}; {journal_lines} lines of the journal and {ledger_lines} \
+                 of the ledger were taken over from it",
+                aside.display()
+            ),
+            Self::Missing { first, last } => write!(
+                f,
+                "journal and ledger miss whatever records {} to {} of the log held: restore them from a backup",
+                first.0, last.0
+            ),
+            Self::LogLost { last } => write!(
+                f,
+                "the log is gone: samples up to record {} that were not in the history yet are lost",
+                last.0
+            ),
+        }
+    }
+}
+
+/// The threads that keep a data directory. Close it after its [`Writer`].
+#[derive(Debug)]
+pub struct Store {
+    log: LogReader,
+    reader: Reader,
+    projector: Projector,
+    /// Last, so that it is let go of when everything else has ended.
+    _lock: Lock,
+}
+
+impl Store {
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    pub fn log(&self) -> LogReader {
+        self.log.clone()
+    }
+
+    /// How far journal and ledger are, and what keeps them from going on.
+    pub fn projected(&self) -> watch::Receiver<Projected> {
+        self.projector.projected()
+    }
+
+    /// Lets everything catch up with the log, ends the threads and gives the directory free.
+    pub fn close(mut self) {
+        self.projector.close();
+    }
+}
+
+/// Takes a data directory for this process, repairs what can be repaired, and starts what keeps it.
+///
+/// # Errors
+/// When another gateway has it, it cannot be written to, or it was written by a newer version or another program.
+pub fn open(options: &Options, boot: BootId) -> Result<Opened, StoreError> {
+    let dir = &options.dir;
+    fs::create_dir_all(dir).map_err(|fault| StoreError::io("make", dir, fault))?;
+    let lock = Lock::take(dir)?;
+    let reserve = Reserve::new(dir, options.reserve_bytes);
+    reserve.restore();
+    let mut findings = Vec::new();
+    let path = dir.join(ledger_db::NAME);
+    let mut db = give_way(&reserve, || open_ledger(&path, &mut findings))?;
+    let Log { writer, reader: log } = Log::open(&log_options(options, db.last()), boot)?;
+    // Neither damage nor a full disk may keep a gateway from starting: the first is mended, the second tried again.
+    if let Err(fault) = take_in(&mut db, &log, &mut findings) {
+        if fault.is_corrupt() {
+            drop(db);
+            db = repair::set_aside(&path, &fault, &mut findings)?;
+            take_in(&mut db, &log, &mut findings)?;
+        } else {
+            tracing::error!("journal and ledger do not go on yet: {fault}");
+        }
+    }
+    for finding in &findings {
+        tracing::error!("{finding}");
+    }
+    let before = before(&log, &db)?;
+    let reader = Reader::open(dir)?;
+    let projector = Projector::start(db, log.clone(), reserve)
+        .map_err(|fault| StoreError::Thread("writes journal and ledger", fault))?;
+    let store = Store { log, reader, projector, _lock: lock };
+    Ok(Opened { store, writer, before, findings })
+}
+
+fn log_options(options: &Options, after: Seq) -> LogOptions {
+    LogOptions {
+        after,
+        segment_bytes: options.segment_bytes,
+        segment_span: options.segment_span,
+        ..LogOptions::new(options.dir.join("log"))
+    }
+}
+
+fn open_ledger(path: &Path, findings: &mut Vec<Finding>) -> Result<LedgerDb, StoreError> {
+    match LedgerDb::open(path) {
+        Err(fault) if fault.is_corrupt() => repair::set_aside(path, &fault, findings),
+        opened => opened,
+    }
+}
+
+/// Tries once more without the reserve when the disk is full.
+fn give_way<T>(
+    reserve: &Reserve,
+    mut attempt: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match attempt() {
+        Err(fault) if fault.is_full() && reserve.give_up() => attempt(),
+        done => done,
+    }
+}
+
+/// Brings journal and ledger up to the log, and finds out what is in neither.
+fn take_in(
+    db: &mut LedgerDb,
+    log: &LogReader,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    let (applied, oldest) = (db.applied(), log.oldest());
+    if oldest > log.durable() && applied > Seq(0) {
+        findings.push(Finding::LogLost { last: applied });
+    }
+    if oldest.0 > applied.0 + 1 {
+        findings.push(Finding::Missing { first: Seq(applied.0 + 1), last: Seq(oldest.0 - 1) });
+    }
+    projector::catch_up(db, log, &mut applied.clone())
+}
+
+fn before(log: &LogReader, db: &LedgerDb) -> Result<Before, StoreError> {
+    let checkpoint = log.last_checkpoint()?;
+    let mut place = checkpoint.as_ref().map_or(Seq(0), |checkpoint| checkpoint.stamp.seq);
+    let mut after = Vec::new();
+    loop {
+        let Piece { records, reached, more } = read_piece(log, place)?;
+        after.extend(
+            records.into_iter().filter(|record| !matches!(record.record, Record::Catalog(_))),
+        );
+        place = reached;
+        if !more {
+            return Ok(Before { checkpoint, after, journal_ends: db.journal_ends() });
+        }
+    }
+}
