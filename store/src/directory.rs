@@ -18,6 +18,7 @@ use crate::{
     log::{Log, LogOptions, LogReader, Writer},
     projector::{self, Piece, Projected, Projector, read_piece},
     reader::Reader,
+    recall::recall,
     record::{Record, Seq, Stamped},
     repair,
     reserve::Reserve,
@@ -74,7 +75,8 @@ pub struct Opened {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Before {
     pub checkpoint: Option<Stamped>,
-    /// Events, commands and ledger rows behind the checkpoint, in order.
+    /// Events, commands and ledger rows behind the checkpoint, in order. Without one: what the journal recalls of every
+    /// alarm, and then what the log has.
     pub after: Vec<Stamped>,
     /// The newest time that the journal is sure of.
     pub journal_ends: Option<DateTime<Utc>>,
@@ -234,7 +236,7 @@ fn take_in(
 fn before(log: &LogReader, db: &LedgerDb) -> Result<Before, StoreError> {
     let checkpoint = log.last_checkpoint()?;
     let mut place = checkpoint.as_ref().map_or(Seq(0), |checkpoint| checkpoint.stamp.seq);
-    let mut after = Vec::new();
+    let mut after = if checkpoint.is_none() { recall(db, log.oldest())? } else { Vec::new() };
     loop {
         let Piece { records, reached, more } = read_piece(log, place)?;
         after.extend(

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
 use crate::log::LogError;
@@ -76,9 +76,11 @@ impl StoreError {
             Self::Io { source, .. } | Self::Log(LogError::Io { source, .. }) => {
                 source.kind() == io::ErrorKind::StorageFull
             }
-            Self::Database { source, .. } => {
-                source.sqlite_error_code() == Some(ErrorCode::DiskFull)
-            }
+            Self::Database { source, .. } => source.sqlite_error().is_some_and(|fault| {
+                // The second: no room for the shared memory beside the write-ahead file.
+                fault.code == ErrorCode::DiskFull
+                    || fault.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+            }),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use rules::{
     chain::Hash,
     ledger::LedgerRow,
     messages::{Action, Command, Event, Outcome, SiteInfo, What},
-    time::{BootId, Mono},
+    time::{BootId, Mono, Trust},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -265,8 +265,23 @@ impl<'a> LedgerBody<'a> {
 pub(crate) struct LedgerHead {
     pub(crate) line: u64,
     pub(crate) seq: Seq,
+    boot: Boot,
     pub(crate) recorded: Option<DateTime<Utc>>,
     pub(crate) standing: Standing,
+}
+
+impl LedgerHead {
+    /// The stamp of its record, as far as it is known: a row tells of wall time only.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let trusted = self.recorded.is_some();
+        Stamp {
+            seq: self.seq,
+            boot: self.boot.0,
+            mono: Mono::ZERO,
+            wall: self.recorded.unwrap_or(DateTime::UNIX_EPOCH),
+            trust: if trusted { Trust::Synchronised } else { Trust::Untrusted },
+        }
+    }
 }
 
 /// The wall time of a record, where it was trusted.

@@ -129,6 +129,10 @@ impl LedgerDb {
         Ok(Self { path: path.to_owned(), connection, heads })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Up to which record the tables stand.
     pub fn applied(&self) -> Seq {
         self.heads.applied

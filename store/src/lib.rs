@@ -12,6 +12,7 @@ mod lock;
 mod pool;
 mod projector;
 mod reader;
+mod recall;
 mod repair;
 mod reserve;
 

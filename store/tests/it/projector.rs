@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Seek, SeekFrom, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use store::{
     Finding, Opened, Options, Projected, Reader, Store, StoreError,
     journal::JournalQuery,
-    log::Writer,
+    log::{Durable, Storing, Writer},
     record::{Record, Seq, Stamped},
 };
 
@@ -260,7 +260,10 @@ fn a_log_that_was_lost_goes_on_behind_what_journal_and_ledger_hold() {
     fs::remove_dir_all(dir.path().join("log")).unwrap();
     let Opened { store, mut writer, before, findings } = open(dir.path(), 2);
     assert_eq!(findings, [Finding::LogLost { last: Seq(6) }]);
-    assert_eq!(before.newest_wall(), Some(start()));
+    assert_eq!(before.newest_wall(), Some(start() + chrono::TimeDelta::seconds(2)));
+    let recalled: Vec<_> = before.after.iter().map(|record| record.stamp.seq.0).collect();
+    assert_eq!(recalled, [2, 3, 5, 6]);
+    assert_eq!(before.after[0].record, some_records()[1]);
     assert_eq!(writer.append(&now(), vec![ack("k-2", Outcome::Done)]), Seq(7));
     let reader = store.reader();
     close(writer, store);
@@ -321,6 +324,77 @@ fn room_is_held_back_and_counted() {
     assert!(stats.ledger_bytes > 0);
     assert!(stats.total_bytes() > stats.ledger_bytes + stats.reserve_bytes);
     close(writer, store);
+}
+
+/// Fills what room there is.
+fn fill(path: &Path) -> u64 {
+    let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
+    for size in [1 << 20, 1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+    file.metadata().unwrap().len()
+}
+
+/// `mount -t tmpfs -o size=8m tmpfs DIR; COLDWATCH_SMALL_DISK=DIR cargo test -p store -- --ignored a_full_disk`
+#[test]
+#[ignore = "needs an empty file system of a few MB in COLDWATCH_SMALL_DISK"]
+fn a_full_disk_costs_the_reserve_but_no_line_and_is_got_over() {
+    let disk = PathBuf::from(std::env::var_os("COLDWATCH_SMALL_DISK").unwrap());
+    let (dir, filler) = (disk.join("data"), disk.join("filler"));
+    let Opened { store, mut writer, .. } = open(&dir, 1);
+    let seq = writer.append(&now(), some_records());
+    wait_for(&store, seq);
+    assert!(store.projected().borrow().reserve_held);
+    assert!(fill(&filler) > 0);
+    let mut lines = 3;
+    let mut seq = seq;
+    while store.projected().borrow().reserve_held {
+        seq = writer.append(&now(), vec![event(1, moved("a", Letter::A, Letter::B, 1)); 20]);
+        lines += 20;
+        wait_until_durable(&writer, seq);
+    }
+    wait_for(&store, seq);
+    assert_eq!(store.reader().stats().unwrap().journal_lines, lines);
+    // Now nothing is left. What comes waits in memory until somebody makes room.
+    fill(&filler);
+    while *writer.durable().borrow() == (Durable { seq, storing: Storing::Stored }) {
+        seq = writer.append(&now(), vec![event(1, moved("a", Letter::A, Letter::B, 1)); 20]);
+        lines += 20;
+        wait_until_told(&writer, seq);
+    }
+    fs::remove_file(&filler).unwrap();
+    wait_until_durable(&writer, seq);
+    wait_for(&store, seq);
+    let reader = store.reader();
+    assert_eq!(reader.stats().unwrap().journal_lines, lines);
+    assert!(reader.verify().unwrap().is_intact());
+    close(writer, store);
+    // A gateway starts on a full disk too.
+    fill(&filler);
+    let Opened { store, writer, findings, .. } = open(&dir, 2);
+    assert_eq!(findings, []);
+    close(writer, store);
+    fs::remove_dir_all(&dir).unwrap();
+    fs::remove_file(&filler).unwrap();
+}
+
+/// Waits for what the log tells of this or a later place.
+fn wait_until(writer: &Writer, wanted: impl FnMut(&Durable) -> bool) {
+    let mut durable = writer.durable();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let told = durable.wait_for(wanted);
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), told).await.unwrap().unwrap();
+    });
+}
+
+fn wait_until_durable(writer: &Writer, seq: Seq) {
+    wait_until(writer, |durable| durable.seq >= seq);
+}
+
+/// On disk, or refused.
+fn wait_until_told(writer: &Writer, seq: Seq) {
+    wait_until(writer, |durable| durable.seq >= seq || durable.storing != Storing::Stored);
 }
 
 /// `cargo test -p store -- --ignored a_restart --nocapture`
