@@ -1,11 +1,13 @@
-//! The dashboard on this terminal, over a gateway in this process.
+//! The dashboard on this terminal.
 
-use anyhow::Context;
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, ensure};
 use rules::messages::{Command, Outcome};
 use tokio::sync::mpsc;
 use tui::{Answer, Looks, News, Options, Source, source::COMMANDS_QUEUED};
 
-use crate::gateway::{Gateway, pipeline::Port};
+use crate::gateway::pipeline::Port;
 
 /// How the dashboard looks, and who looks at it.
 #[derive(clap::Args)]
@@ -21,13 +23,27 @@ pub(crate) struct Screen {
     read_only: bool,
 }
 
+impl Screen {
+    pub(super) fn names_operator(&self) -> bool {
+        self.operator.is_some()
+    }
+}
+
+/// Refuses at once, before anything is started for a screen that is not there.
+pub(super) fn need_terminal() -> anyhow::Result<()> {
+    ensure!(
+        io::stdout().is_terminal(),
+        "standard output is not a terminal; `coldwatch status` prints text and JSON"
+    );
+    Ok(())
+}
+
 /// Shows it until the operator quits or `end` is there.
 pub(super) async fn show(
-    gateway: &Gateway,
+    source: Source,
     screen: Screen,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let source = attach(&gateway.port).await?;
     let operator =
         if screen.read_only { None } else { Some(screen.operator.unwrap_or_else(login_name)) };
     tui::run(
@@ -40,7 +56,7 @@ pub(super) async fn show(
 }
 
 /// A gateway in this process, as the dashboard sees one.
-async fn attach(port: &Port) -> anyhow::Result<Source> {
+pub(super) async fn attach(port: &Port) -> anyhow::Result<Source> {
     let mut attached = port.attach().await.context("the gateway stopped")?;
     // The gateway has a queue for each client already.
     let (say, news) = mpsc::channel(1);

@@ -73,7 +73,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                     None => std::future::pending().await,
                 }
             };
-            dashboard::show(&gateway, args.screen, end).await?;
+            let source = dashboard::attach(&gateway.port).await?;
+            dashboard::show(source, args.screen, end).await?;
         }
         shut_down(gateway, hall).await?;
         Ok(ExitCode::SUCCESS)

@@ -15,15 +15,18 @@ use tracing_subscriber::EnvFilter;
 mod calc;
 mod check;
 mod completions;
+mod connect;
 mod dashboard;
 mod demo;
 mod document;
 mod files;
 mod man;
+mod reload;
 mod rules;
 mod run;
 mod simulate;
 mod status;
+mod tui;
 
 /// Power and thermal monitor for liquid-cooled data centres.
 #[derive(Parser)]
@@ -45,12 +48,14 @@ coldwatch is not a safety system and not a leak interlock.";
 enum Command {
     Demo(demo::Args),
     Run(run::Args),
+    Tui(tui::Args),
     Status(status::Args),
     Simulate(simulate::Args),
     Calc(calc::Args),
     Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Reload(reload::Args),
     Rules(rules::Args),
 }
 
@@ -61,12 +66,14 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
+        Command::Tui(args) => tui::run(args),
         Command::Status(args) => Ok(status::run(&args)),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calc(args) => calc::run(args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Rules(args) => rules::run(&args),
     };
     result.unwrap_or_else(|error| {
@@ -80,8 +87,13 @@ pub(crate) fn main() -> ExitCode {
 
 /// Says what went wrong, with all its causes.
 fn complain(error: &anyhow::Error) {
+    talk(&format!("{error:#}"));
+}
+
+/// Says something that is not data.
+fn talk(line: &str) {
     // When stderr is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "coldwatch: {error:#}");
+    let _ = writeln!(io::stderr(), "coldwatch: {line}");
 }
 
 /// Talk goes to stderr, unless a dashboard has the terminal.
@@ -89,6 +101,7 @@ fn start_log(command: &Command) {
     let quiet = match command {
         Command::Demo(args) => args.takes_the_terminal(),
         Command::Run(args) => args.takes_the_terminal(),
+        Command::Tui(_) => true,
         _ => false,
     };
     if quiet && io::stderr().is_terminal() {

@@ -50,7 +50,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let gateway = Gateway::start(&site, policy)?;
         tracing::info!(site = %args.site.display(), "watching");
         if args.dashboard {
-            dashboard::show(&gateway, args.screen, std::future::pending()).await?;
+            let source = dashboard::attach(&gateway.port).await?;
+            dashboard::show(source, args.screen, std::future::pending()).await?;
         } else if args.stream {
             tokio::select! {
                 end = stream(&gateway) => end?,

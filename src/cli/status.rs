@@ -1,38 +1,47 @@
 //! `coldwatch status`: one look at a site.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use rules::{messages::Snapshot, plant::Origin, value::NoData};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    connect::Connect,
     document::{Document, UNKNOWN},
     files, runtime,
 };
 use crate::gateway::{Gateway, clock::ClockPolicy};
 
-/// Look at a site once: every device is read, every rule judged, and the result printed.
+/// Look at a site once: ask the running gateway, or read the devices without one, and print how it is.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldwatch status --site site.toml             the overview as text
-  coldwatch status --site site.toml --json      everything, as one JSON document
+  coldwatch status                              what the gateway of this machine sees, as text
+  coldwatch status --json                       everything, as one JSON document
+  coldwatch status --site site.toml             without a gateway: reads every device itself
 
-The exit code is that of the worst active alarm, as monitoring plugins use it: 0 ok, 1 warning (priority 3 or 4),
-2 critical (priority 1 or 2), 3 unknown: no alarm, but a device does not answer, or the site cannot be used.")]
+The exit code is that of the worst active alarm, as monitoring plugins use it: 0 ok, 1 warning
+(priority 3 or 4), 2 critical (priority 1 or 2), 3 unknown: no alarm, but a device does not answer,
+or no gateway answers, or the site cannot be used.")]
 pub(crate) struct Args {
-    /// The site file.
-    #[arg(long, value_name = "FILE")]
-    site: PathBuf,
+    #[command(flatten)]
+    connect: Connect,
+    /// Ask no gateway: read the devices of this site file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "ca"])]
+    site: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
     /// Print the overview as text; this is the default.
     #[arg(long, conflicts_with = "json")]
     once: bool,
-    /// Wait so long, in seconds, for devices that have not answered yet.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    /// With --site: wait so long, in seconds, for devices that have not answered yet.
+    #[arg(long, requires = "site", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
     /// Width of the text in columns.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(20..=500))]
@@ -53,19 +62,27 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn look(args: &Args) -> anyhow::Result<u8> {
-    let site = files::load_site(&args.site)?;
-    runtime()?.block_on(async {
-        let gateway = Gateway::start(&site, ClockPolicy::Trusted)?;
-        let snapshot = full_cycle(&gateway, Duration::from_secs(args.wait)).await?;
-        gateway.stop().await?;
-        let document = Document::of(&snapshot);
-        if args.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
-        } else {
-            super::print(&tui::once(&snapshot, args.width, args.height))?;
+    let snapshot = runtime()?.block_on(async {
+        match &args.site {
+            Some(site) => read_devices(site, Duration::from_secs(args.wait)).await,
+            None => Ok(args.connect.client()?.snapshot().await?),
         }
-        Ok(document.worst)
-    })
+    })?;
+    let document = Document::of(&snapshot);
+    if args.json {
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else {
+        super::print(&tui::once(&snapshot, args.width, args.height))?;
+    }
+    Ok(document.worst)
+}
+
+async fn read_devices(site: &Path, patience: Duration) -> anyhow::Result<Snapshot> {
+    let site = files::load_site(site)?;
+    let gateway = Gateway::start(&site, ClockPolicy::Trusted)?;
+    let snapshot = full_cycle(&gateway, patience).await?;
+    gateway.stop().await?;
+    Ok(snapshot)
 }
 
 /// The first picture in which every point has been tried, or the picture at the end of the patience.
