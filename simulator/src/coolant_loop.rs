@@ -189,7 +189,7 @@ impl CoolantLoop {
         built
     }
 
-    /// Lets `seconds` (at most a quarter) pass with the given heat from each rack and facility water.
+    /// Lets `seconds` (at most [`crate::hall::STRIDE_S`]) pass with the given heat from each rack and facility water.
     pub fn step(&mut self, seconds: f64, rack_heat_kw: &[f64], water: FacilityWater) {
         self.turn_pumps(seconds);
         self.point = operating_point(&self.curve, &self.speeds(), self.resistance());

@@ -24,6 +24,8 @@ use crate::{
 
 /// The physics advance by this much at a time: short against the fastest lump (a rack, about 20 s).
 pub const STEP_S: f64 = 0.1;
+/// The longest step that every loop and controller bears (a pipe's content is exchanged in 8 s), for weeks at a time.
+pub const STRIDE_S: f64 = 2.0;
 /// Let pass before time zero, so that nobody sees the controllers find their rest.
 const SETTLE_S: f64 = 90.0;
 /// Return temperature at which accelerators begin to throttle, and the span to their least power.
@@ -182,13 +184,19 @@ impl Hall {
 
     /// One step of [`STEP_S`].
     pub fn step(&mut self) {
-        self.elapsed_s += STEP_S;
+        self.step_by(STEP_S);
+    }
+
+    /// One step of `seconds`, at most [`STRIDE_S`]. Every register counts the power of the step as it stands, and so do
+    /// the totals: a longer step is coarser physics, but never a different energy.
+    pub fn step_by(&mut self, seconds: f64) {
+        self.elapsed_s += seconds;
         self.network.energise();
-        self.load.step(STEP_S);
+        self.load.step(seconds);
         self.draw_power();
-        self.move_heat();
-        self.network.step(STEP_S, &self.demand());
-        self.read_taps();
+        self.move_heat(seconds);
+        self.network.step(seconds, &self.demand());
+        self.read_taps(seconds);
     }
 
     /// Simulated seconds since the start.
@@ -305,7 +313,7 @@ impl Hall {
         }
     }
 
-    fn move_heat(&mut self) {
+    fn move_heat(&mut self, seconds: f64) {
         // The pumps of the CDUs are taken to hang on a UPS; everything outside them stops without its feeds.
         let powered = self.network.cooling_is_live();
         let water = FacilityWater { supply_c: self.facility.supply_c, flows: powered };
@@ -317,9 +325,9 @@ impl Hall {
                 .map(|rack| self.racks[*rack].power_kw * self.racks[*rack].capture)
                 .collect();
             match &mut circuit.body {
-                Body::SinglePhase(single) => single.step(STEP_S, &rack_heat_kw, water),
+                Body::SinglePhase(single) => single.step(seconds, &rack_heat_kw, water),
                 Body::TwoPhase(tank) => {
-                    tank.step(STEP_S, rack_heat_kw.iter().sum(), water);
+                    tank.step(seconds, rack_heat_kw.iter().sum(), water);
                 }
             }
             heat_kw += circuit.body.facility().heat_kw;
@@ -327,9 +335,9 @@ impl Hall {
         }
         let outdoor_c = self.outdoor_c();
         let served = Served { heat_kw, flow_lpm, powered };
-        self.facility.step(STEP_S, &served, outdoor_c);
+        self.facility.step(seconds, &served, outdoor_c);
         let air_kw = self.racks.iter().map(|rack| rack.power_kw * (1.0 - rack.capture)).sum();
-        self.room.step(STEP_S, air_kw, powered);
+        self.room.step(seconds, air_kw, powered);
     }
 
     fn demand(&self) -> Demand {
@@ -351,7 +359,7 @@ impl Hall {
         demand
     }
 
-    fn read_taps(&mut self) {
+    fn read_taps(&mut self, seconds: f64) {
         for tap in self.taps.values_mut() {
             let circuit = self.circuit_by_asset.get(&tap.of).and_then(|at| self.circuits.get(*at));
             tap.power_kw = match (tap.carrier, circuit) {
@@ -360,7 +368,7 @@ impl Hall {
                 }
                 _ => self.network.node(tap.of).map_or(0.0, |node| node.input_kw),
             };
-            tap.register.add(tap.power_kw, STEP_S);
+            tap.register.add(tap.power_kw, seconds);
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod hydraulics;
 pub mod image;
 pub mod load;
 mod modbus;
+pub mod playback;
 mod publish;
 pub mod register;
 mod reported;

@@ -197,6 +197,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("leak", include_str!("../scenarios/leak.toml")),
     ("dead_meter", include_str!("../scenarios/dead_meter.toml")),
     ("demo", include_str!("../scenarios/demo.toml")),
+    ("month", include_str!("../scenarios/month.toml")),
 ];
 
 impl Scenario {

@@ -93,12 +93,17 @@ impl World {
 
     /// One step of [`STEP_S`], with the events that fall into it.
     pub fn step(&mut self) {
+        self.step_by(STEP_S);
+    }
+
+    /// One step of `seconds`, at most [`crate::hall::STRIDE_S`], with the events that fall into it.
+    pub fn step_by(&mut self, seconds: f64) {
         while let Some((_, act)) =
-            self.ahead.pop_front_if(|(at_s, _)| *at_s <= self.hall.elapsed_s() + STEP_S / 2.0)
+            self.ahead.pop_front_if(|(at_s, _)| *at_s <= self.hall.elapsed_s() + seconds / 2.0)
         {
             self.act(act);
         }
-        self.hall.step();
+        self.hall.step_by(seconds);
     }
 
     /// What a device says about a point: the truth, or what it froze at.
