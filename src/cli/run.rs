@@ -1,6 +1,6 @@
 //! `coldwatch run`: the gateway.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use super::{dashboard, document::Document, files, runtime};
-use crate::gateway::{Gateway, clock::ClockPolicy};
+use crate::{
+    api,
+    gateway::{Gateway, clock::ClockPolicy},
+};
 
 /// Watch a site: poll its devices, judge its rules, raise its alarms.
 #[derive(clap::Args)]
@@ -33,12 +36,39 @@ pub(crate) struct Args {
     #[arg(long)]
     trust_clock: bool,
     #[command(flatten)]
+    serving: Serving,
+    #[command(flatten)]
     screen: dashboard::Screen,
+}
+
+/// Where clients are answered.
+#[derive(clap::Args)]
+struct Serving {
+    /// Answer requests at this address. Beyond this machine only with TLS and users in the site file's [api].
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_listen")]
+    listen: Option<SocketAddr>,
+    /// The socket for clients of this machine.
+    #[arg(long, value_name = "PATH", conflicts_with = "no_listen")]
+    socket: Option<PathBuf>,
+    /// Answer nobody: neither at an address nor on a socket.
+    #[arg(long)]
+    no_listen: bool,
 }
 
 impl Args {
     pub(super) fn takes_the_terminal(&self) -> bool {
         self.dashboard
+    }
+}
+
+impl Serving {
+    /// `None`: nobody is answered.
+    fn options(&self) -> Option<api::Options> {
+        (!self.no_listen).then(|| api::Options {
+            listen: self.listen,
+            socket: self.socket.clone(),
+            token_folder: None,
+        })
     }
 }
 
@@ -48,6 +78,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     let end = runtime.block_on(async {
         let gateway = Gateway::start(&site, policy)?;
+        let server = match &args.serving.options() {
+            Some(options) => {
+                Some(api::Server::start(gateway.port.clone(), &site.api, options).await?)
+            }
+            None => None,
+        };
         tracing::info!(site = %args.site.display(), "watching");
         if args.dashboard {
             let source = dashboard::attach(&gateway.port).await?;
@@ -62,6 +98,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 () = gateway.ended() => {}
                 () = stop_signal() => {}
             }
+        }
+        if let Some(server) = server {
+            server.stop().await;
         }
         gateway.stop().await?;
         Ok(ExitCode::SUCCESS)

@@ -45,7 +45,7 @@ async fn replayed(broker: SocketAddr, site: &str, rows: &[Row], rack_power_kw: f
     let (_folder, file) = written(site);
     let gateway = Program::start(
         Command::new(COLDWATCH)
-            .args(["run", "--stream", "--trust-clock", "--site"])
+            .args(["run", "--stream", "--no-listen", "--trust-clock", "--site"])
             .arg(&file)
             .stderr(Stdio::null()),
     );

@@ -24,7 +24,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries that reach the outside, each with the crates that may name them.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("tokio-modbus", &["links", "simulator"]),
     ("rumqttc", &["links"]),
     ("rustls", &["links"]),
@@ -32,6 +32,10 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("influxdb2", &["store"]),
     ("reqwest", &["store"]),
     ("rusqlite", &["store"]),
+    ("axum", &["."]),
+    ("utoipa", &["."]),
+    ("utoipa-axum", &["."]),
+    ("prometheus-client", &["."]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
 ];

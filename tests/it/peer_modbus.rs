@@ -91,7 +91,9 @@ fn a_pumping_unit_that_we_did_not_write_is_read_lost_and_found_again() {
     let file = folder.path().join("site.toml");
     fs::write(&file, site(port)).unwrap();
     let gateway = Program::start(
-        Command::new(COLDWATCH).args(["run", "--stream", "--trust-clock", "--site"]).arg(&file),
+        Command::new(COLDWATCH)
+            .args(["run", "--stream", "--no-listen", "--trust-clock", "--site"])
+            .arg(&file),
     );
 
     let expected = expected();

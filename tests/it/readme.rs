@@ -70,7 +70,7 @@ fn rehearsal(command: &str) -> Rehearsal {
         }
         // A test has no terminal to show a dashboard on.
         ["run", rest @ .., "--dashboard" | "--stream"] => {
-            Rehearsal::Streams(owned(&[&["run"], rest, &["--stream"]].concat()))
+            Rehearsal::Streams(owned(&[&["run"], rest, &["--stream", "--no-listen"]].concat()))
         }
         ["check" | "status" | "calc" | "rules", ..] => Rehearsal::Ends(owned(&words)),
         _ => panic!("the README says `{command}`, which this test does not know how to run"),

@@ -39,7 +39,7 @@ fn coldwatch(command: &str, site: &PathBuf) -> Command {
 fn a_site_without_devices_is_watched_until_it_is_told_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let site = write_site(&folder, "");
-    let program = Program::start(coldwatch("run", &site).arg("--stream"));
+    let program = Program::start(coldwatch("run", &site).args(["--stream", "--no-listen"]));
     let (document, _) = program.until(PATIENCE, "a picture", |document| document["at"].is_string());
     let (later, _) = program.until(PATIENCE, "another", |later| later["at"] != document["at"]);
     assert_eq!(later["worst"], 0);
@@ -57,7 +57,8 @@ fn a_reader_that_takes_nothing_does_not_keep_it_from_ending() {
     }
     let site = write_site(&folder, &racks);
     let mut command = coldwatch("run", &site);
-    let mut child = command.arg("--stream").stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.args(["--stream", "--no-listen"]).stdout(Stdio::piped()).spawn().unwrap();
     // The document has begun, and it is larger than a pipe: its writer waits for the rest to be taken.
     let mut first = [0];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
@@ -73,8 +74,12 @@ fn a_reader_that_takes_nothing_does_not_keep_it_from_ending() {
 fn a_reader_that_has_seen_enough_ends_it_without_complaint() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = coldwatch("run", &write_site(&folder, ""));
-    let mut child =
-        command.arg("--stream").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(["--stream", "--no-listen"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = [0];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let out = child.wait_with_output().unwrap();

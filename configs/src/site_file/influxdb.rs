@@ -13,7 +13,8 @@
 //! Plain `http://` to another machine sends the token readable for everybody on the way: it is taken only with
 //! `plain_text = true`.
 
-use std::net::IpAddr;
+// The core has addresses without sockets.
+use core::net::IpAddr;
 
 use toml::{Spanned, de::DeValue};
 use url::{Host, Url};
