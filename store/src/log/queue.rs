@@ -1,8 +1,6 @@
 //! What was appended and is not on disk yet. Bounded: samples give way first, and every loss is counted and told.
 
-use std::collections::VecDeque;
-
-use rules::time::Mono;
+use std::{collections::VecDeque, time::Instant};
 
 use super::form::Gap;
 use crate::record::{Record, Seq, Stamp};
@@ -45,10 +43,8 @@ pub(super) struct Queue {
     checkpoint: Option<Seq>,
     pub(super) dropped_samples: u64,
     pub(super) dropped_others: u64,
-    /// When the newest entry was appended.
-    pub(super) newest: Mono,
-    /// When the thread took what it is writing now.
-    pub(super) taken: Option<Mono>,
+    /// When the thread took what it is writing now. By the machine's clock: a simulation's has leaps.
+    pub(super) taken: Option<Instant>,
     pub(super) closing: bool,
 }
 
@@ -62,7 +58,6 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, stamp: Stamp, record: Record) {
-        self.newest = stamp.mono;
         if matches!(record, Record::Checkpoint(_)) {
             // A checkpoint that waits is worth nothing beside a newer one.
             if let Some(older) = self.checkpoint.replace(stamp.seq) {
@@ -76,7 +71,7 @@ impl Queue {
 
     /// All of it, for writing.
     pub(super) fn take(&mut self) -> VecDeque<Entry> {
-        self.taken = Some(self.newest);
+        self.taken = Some(Instant::now());
         (self.samples, self.others, self.checkpoint) = (0, 0, None);
         std::mem::take(&mut self.entries)
     }

@@ -75,6 +75,7 @@ struct Parked {
     segment: Arc<Segment>,
     offset: u64,
     memory: Memory,
+    follows: bool,
     catalog: Option<InForce>,
 }
 
@@ -150,8 +151,12 @@ impl Shared {
         lock(&self.catalogs).iter().find(|(known, _)| *known == place).cloned()
     }
 
+    /// The same one for all readers.
     fn keep_catalog(&self, catalog: InForce) -> InForce {
         let mut catalogs = lock(&self.catalogs);
+        if let Some(known) = catalogs.iter().find(|(place, _)| *place == catalog.0) {
+            return known.clone();
+        }
         if catalogs.len() >= CATALOGS {
             catalogs.remove(0);
         }
@@ -254,6 +259,12 @@ impl LogReader {
             }
         }
         let newest = there.last_key_value().map(|(_, segment)| Arc::clone(segment));
+        // What was the newest may have grown before the next one was begun.
+        let before = known.last_key_value().map(|(first, _)| *first);
+        let grown = before.and_then(|first| there.get(&first)).cloned();
+        if let Some(grown) = grown {
+            grown.rescan().map_err(io_error("read", &grown.path))?;
+        }
         *lock(&self.shared.segments) = there;
         if let Some(newest) = newest {
             let last = newest.rescan().map_err(io_error("read", &newest.path))?.last;
@@ -332,6 +343,7 @@ impl LogReader {
             at: None,
             reader: None,
             memory: Memory::default(),
+            follows: false,
             catalog: None,
             failed: false,
         };
@@ -506,6 +518,8 @@ pub struct Records {
     at: Option<(Arc<Segment>, u64)>,
     reader: Option<RecordReader>,
     memory: Memory,
+    /// The memory is that of the frame before the next one.
+    follows: bool,
     catalog: Option<InForce>,
     failed: bool,
 }
@@ -539,7 +553,8 @@ impl Records {
             if let Ok(reader) = open {
                 self.reader = Some(reader);
                 self.at = Some((parked.segment, parked.offset));
-                (self.memory, self.catalog) = (parked.memory, parked.catalog);
+                (self.memory, self.follows) = (parked.memory, parked.follows);
+                self.catalog = parked.catalog;
                 return Ok(());
             }
         }
@@ -580,45 +595,47 @@ impl Records {
         let (Some((segment, offset)), Some(reader)) = (&mut self.at, &mut self.reader) else {
             return Ok(Taken::Limit);
         };
+        let segment = Arc::clone(segment);
         let begins = reader.offset;
         let step = reader.next().map_err(io_error("read", &segment.path))?;
         let Step::Record(head, payload) = step else { return Ok(Taken::SegmentEnds) };
         let seq = head.stamp.seq;
-        if head.kind != Kind::CatalogAgain {
-            if seq > self.limit {
-                return Ok(Taken::Limit);
-            }
-            let next = self.shared.segment_after(segment.header.first);
-            if next.is_some_and(|next| next.header.first <= seq) {
-                // Written but never durable: the next segment holds what came of it.
-                return Ok(Taken::SegmentEnds);
-            }
-        }
-        let wanted = seq >= self.next && head.kind != Kind::CatalogAgain;
-        let taken = match head.kind {
-            Kind::CatalogAgain => {
-                let known = form::unpack(head.packed, payload)
-                    .and_then(|payload| Some(form::split_catalog_again(&payload)?.0));
-                let place = known.ok_or_else(|| broken(segment, seq))?;
-                self.catalog = Some(self.shared.catalog(segment, place, begins)?);
-                None
-            }
-            Kind::Frame | Kind::Gap if !self.frames => None,
-            Kind::Frame => Some(decode(segment, &head, payload, &mut self.memory)?),
-            _ if !wanted && head.kind != Kind::Catalog => None,
-            _ => Some(decode(segment, &head, payload, &mut self.memory)?),
-        };
-        if let Some(Record::Catalog(catalog)) = &taken {
-            let known = self.shared.known_catalog(seq);
-            let in_force = (seq, Arc::clone(catalog));
-            self.catalog = Some(known.unwrap_or_else(|| self.shared.keep_catalog(in_force)));
-        }
-        *offset = reader.offset;
-        if !wanted {
+        if head.kind == Kind::CatalogAgain {
+            self.catalog = again(&self.shared, &segment, &head, payload, begins);
+            *offset = reader.offset;
             return Ok(Taken::Passed);
         }
-        self.next = Seq(seq.0 + 1);
-        Ok(match taken {
+        if seq > self.limit {
+            return Ok(Taken::Limit);
+        }
+        let next = self.shared.segment_after(segment.header.first);
+        if next.is_some_and(|next| next.header.first <= seq) {
+            // Written but never durable: the next segment holds what came of it.
+            return Ok(Taken::SegmentEnds);
+        }
+        let wanted = seq >= self.next;
+        let needed = match head.kind {
+            Kind::Catalog => true,
+            Kind::Frame => self.frames && (self.follows || head.full),
+            Kind::Gap => self.frames && wanted,
+            _ => wanted,
+        };
+        let record = if needed { decode(&head, payload, &mut self.memory) } else { None };
+        *offset = reader.offset;
+        self.next = self.next.max(Seq(seq.0 + 1));
+        if head.kind == Kind::Frame {
+            self.follows = record.is_some();
+        }
+        if head.kind == Kind::Catalog {
+            self.catalog = None;
+        }
+        if let Some(Record::Catalog(catalog)) = &record {
+            self.catalog = Some(self.shared.keep_catalog((seq, Arc::clone(catalog))));
+        }
+        if record.is_none() && wanted && (needed || self.frames) {
+            self.shared.lose(&segment, seq, 1);
+        }
+        Ok(match record.filter(|_| wanted) {
             Some(record) => Taken::Record(Box::new(Stamped { stamp: head.stamp, record })),
             None => Taken::Passed,
         })
@@ -640,15 +657,24 @@ impl Records {
     }
 }
 
-fn decode(
+/// `None`: the bytes are sound, but do not say what they should.
+fn decode(head: &Head, payload: &[u8], memory: &mut Memory) -> Option<Record> {
+    let payload = form::unpack(head.packed, payload)?;
+    form::record(head, &payload, memory)
+}
+
+/// The catalog that a segment begins with.
+fn again(
+    shared: &Shared,
     segment: &Segment,
     head: &Head,
     payload: &[u8],
-    memory: &mut Memory,
-) -> Result<Record, LogError> {
-    form::unpack(head.packed, payload)
-        .and_then(|payload| form::record(head, &payload, memory))
-        .ok_or_else(|| broken(segment, head.stamp.seq))
+    offset: u64,
+) -> Option<InForce> {
+    let payload = form::unpack(head.packed, payload)?;
+    let (place, _) = form::split_catalog_again(&payload)?;
+    let catalog = shared.catalog(segment, place, offset);
+    catalog.inspect_err(|error| tracing::error!("{error}")).ok()
 }
 
 impl Iterator for Records {
@@ -669,7 +695,7 @@ impl Drop for Records {
         let Some((segment, offset)) = self.at.take().filter(|_| !self.failed) else { return };
         let memory = std::mem::take(&mut self.memory);
         let catalog = self.catalog.take();
-        let (next, frames) = (self.next, self.frames);
-        self.shared.park(Parked { next, frames, segment, offset, memory, catalog });
+        let (next, frames, follows) = (self.next, self.frames, self.follows);
+        self.shared.park(Parked { next, frames, segment, offset, memory, follows, catalog });
     }
 }

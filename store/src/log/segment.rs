@@ -149,14 +149,15 @@ impl Segment {
         Ok(())
     }
 
-    /// The highest place of a good record behind the bad one at `from`. Then the file is damaged, not torn.
+    /// The highest place in use at and behind the bad record at `from`; `None`: it was torn while it was written. A record
+    /// that is there in its whole length was written, and may have been durable.
     pub(super) fn beyond(&self, from: u64, last: Seq) -> io::Result<Option<Seq>> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let most = last.0 + bytes.len() as u64 / RECORD_BYTES_MIN + 1;
-        let mut highest = None;
+        let mut highest = whole_record(&bytes).then_some(Seq(last.0 + 1));
         let mut at = 1;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > PREFIX_BYTES) {
             let seq = self.record_in(rest, last, most);
@@ -178,6 +179,12 @@ impl Segment {
         (near && form::checksum(length, body) == u32::from_le_bytes(checksum))
             .then_some((seq, PREFIX_BYTES + body.len()))
     }
+}
+
+/// Whether the bytes begin with a record in its whole length, right or wrong.
+fn whole_record(bytes: &[u8]) -> bool {
+    let body = bytes.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
+    body.is_some_and(|body| body > 0 && body <= bytes.len().saturating_sub(PREFIX_BYTES))
 }
 
 /// Reads the records of one segment, one after the other.

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -82,7 +82,7 @@ impl Writer {
             };
             queue.push(form::whole_micros(&stamp), record);
         }
-        let stuck = queue.taken.is_some_and(|taken| now.mono.since(taken) > STUCK_AFTER);
+        let stuck = queue.taken.is_some_and(|taken| taken.elapsed() > STUCK_AFTER);
         let dropped_samples = queue.dropped_samples;
         drop(queue);
         self.hand.wake.notify_one();
@@ -130,7 +130,7 @@ pub(super) fn open(
     options: &LogOptions,
     boot: BootId,
 ) -> Result<Log, LogError> {
-    std::fs::create_dir_all(&options.dir).map_err(io_error("make", &options.dir))?;
+    make_dir(&*seam, &options.dir)?;
     let (segments, last) = survey(&*seam, options)?;
     let first = Durable { seq: last, storing: Storing::Stored };
     let durable = Arc::new(watch::Sender::new(first));
@@ -152,6 +152,15 @@ pub(super) fn open(
         .spawn(move || task.run())
         .map_err(LogError::Thread)?;
     Ok(Log { writer: Writer { hand, boot, last, thread: Some(thread) }, reader })
+}
+
+fn make_dir(seam: &dyn Seam, dir: &Path) -> Result<(), LogError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+    // A log whose folder a power cut takes away was never durable.
+    dir.parent().map_or(Ok(()), |parent| seam.sync_dir(parent).map_err(io_error("sync", parent)))
 }
 
 /// Finds the segments and the last place in use, and cuts what is half written at the end.

@@ -2,4 +2,9 @@
 
 mod support;
 
+mod damage;
+mod following;
+mod full_disk;
+mod placing;
+mod power_cuts;
 mod round_trip;

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod journal;
-mod killed;
 mod ledger;
 mod log;
 mod projector;

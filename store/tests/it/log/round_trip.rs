@@ -184,7 +184,7 @@ fn exact(frames: &[Record]) -> Vec<Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 
     #[test]
     fn any_samples_come_back_bit_by_bit(frames in proptest::collection::vec(samples(), 1..8)) {

@@ -1,6 +1,10 @@
 //! Records to write, and a log to write them to.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::{
@@ -11,7 +15,7 @@ use rules::{
     value::{NoData, Sample, Value},
 };
 use store::{
-    log::{Log, LogOptions, LogReader, Writer},
+    log::{Durable, Log, LogOptions, LogReader, Storing, Writer},
     record::{Catalog, Record, Seq, Stamped},
 };
 
@@ -104,6 +108,42 @@ pub(crate) fn wait_for(writer: &Writer, seq: Seq) {
     let mut durable = writer.durable();
     let stored = async move { durable.wait_for(|durable| durable.seq >= seq).await.map(drop) };
     run(stored).unwrap();
+}
+
+/// Waits until the disk refuses, or takes again.
+pub(crate) fn wait_until(writer: &Writer, stored: bool) -> Storing {
+    let mut durable = writer.durable();
+    run(async move {
+        let durable =
+            durable.wait_for(|durable| (durable.storing == Storing::Stored) == stored).await;
+        durable.unwrap().storing.clone()
+    })
+}
+
+/// Waits until a place is durable or the disk refuses, and says whether it is durable.
+pub(crate) fn settle(writer: &Writer, seq: Seq) -> bool {
+    let mut durable = writer.durable();
+    run(async move {
+        let settled = |durable: &Durable| durable.seq >= seq || durable.storing != Storing::Stored;
+        durable.wait_for(settled).await.unwrap().seq >= seq
+    })
+}
+
+/// Where the records of a segment begin, and where the last one ends.
+pub(crate) fn record_bounds(segment: &[u8]) -> Vec<usize> {
+    let mut bounds = vec![72];
+    while let Some(length) = segment[bounds[bounds.len() - 1]..].first_chunk::<4>() {
+        bounds.push(bounds[bounds.len() - 1] + 8 + u32::from_le_bytes(*length) as usize);
+    }
+    bounds
+}
+
+/// The segment files, oldest first.
+pub(crate) fn files(options: &LogOptions) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(&options.dir).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
