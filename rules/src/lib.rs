@@ -20,7 +20,6 @@ pub mod alarm_set;
 pub mod calc;
 pub mod calendar;
 pub mod chain;
-pub mod checkpoint;
 pub mod coolant;
 pub mod demand;
 pub mod density;

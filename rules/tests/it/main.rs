@@ -11,5 +11,4 @@ mod hall;
 mod loops;
 mod physics;
 mod replay;
-mod restart;
 mod rule_language;
