@@ -1,12 +1,11 @@
 //! Which gateway a command talks to, and how it is let in.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use tui::client::{Address, Client, Token, Trust};
+
+use crate::api::socket;
 
 const URL: &str = "The gateway: unix:PATH, http://127.0.0.1:7420 or https://HOST:7420. Default: the one on this machine, by its socket";
 
@@ -27,7 +26,7 @@ pub(crate) struct Connect {
 impl Connect {
     /// Contacts nobody yet.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let address = self.gateway.clone().unwrap_or_else(|| Address::Unix(local_socket()));
+        let address = self.gateway.clone().unwrap_or_else(|| Address::Unix(socket::default_path()));
         let token = match (&self.token_file, &address) {
             (Some(file), _) => Token::File(file.clone()),
             (None, Address::Http { .. }) => Token::IfReadable(own_token()),
@@ -43,21 +42,7 @@ impl Connect {
     }
 }
 
-/// Where the gateway of this machine listens.
-fn local_socket() -> PathBuf {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(path) = variable("COLDWATCH_SOCKET") {
-        return path.into();
-    }
-    let own = std::fs::metadata("/proc/self").map_or(0, |found| found.uid());
-    let runtime = variable("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("coldwatch"));
-    let last = PathBuf::from(format!("/tmp/coldwatch-{own}"));
-    let places = [Some("/run/coldwatch".into()), runtime, Some(last.clone())];
-    let mut sockets = places.into_iter().flatten().map(|folder| folder.join("api.sock"));
-    sockets.find(|socket| socket.exists()).unwrap_or_else(|| last.join("api.sock"))
-}
-
 /// The token of the gateway's own user lies beside its socket.
 fn own_token() -> PathBuf {
-    local_socket().with_file_name("token")
+    socket::default_path().with_file_name("token")
 }

@@ -134,7 +134,7 @@ impl Client {
                     Answer::NotTaken { why: why.to_string() }
                 }
             },
-            Err(why) => Answer::Unanswered { why: why.to_string() },
+            Err(why) => Answer::Unanswered { why: why.brief() },
         })
     }
 

@@ -194,6 +194,10 @@ impl State {
 
     /// The connection broke, or could not be made again. What is shown stays, as old.
     pub fn lose(&mut self, lost: Lost) {
+        if lost.attempts == 0 {
+            // What was said before must not stand where the loss is said.
+            self.notice = None;
+        }
         self.connection = Connection::Lost(lost);
     }
 

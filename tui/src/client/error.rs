@@ -50,6 +50,22 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// For a dashboard that was connected before and tries again by itself: what is wrong, without what to do on a command
+    /// line.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::NoGateway(address) => format!("no gateway at {address}"),
+            Self::Unreachable { why, .. } => format!("the gateway cannot be reached: {why}"),
+            Self::NotTrusted { why, .. } => {
+                format!("the gateway's certificate is not trusted: {why}")
+            }
+            Self::Schema(theirs) => {
+                format!("the gateway speaks version {theirs} now: start a dashboard of its release")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What an I/O error on an open connection means.
     pub(super) fn broken(error: &io::Error) -> Self {
         match error.kind() {

@@ -74,7 +74,7 @@ impl Session {
             drop(stream);
             let (resume, why) = match end {
                 End::Unheard => return,
-                End::Broken(error) => (Some(self.place), error.to_string()),
+                End::Broken(error) => (Some(self.place), error.brief()),
                 End::Gap => (None, "an update is missing".to_owned()),
             };
             stream = match self.reopen(resume, why, &mut backoff).await {
@@ -176,7 +176,7 @@ async fn deliver_one(client: &Client, command: &Command) -> Answer {
             Ok(Ok(Answer::Unanswered { why })) => unanswered = Some(why),
             Ok(Ok(answer)) => return answer,
             Ok(Err(error)) if unanswered.is_none() => {
-                return Answer::NotTaken { why: error.to_string() };
+                return Answer::NotTaken { why: error.brief() };
             }
             Ok(Err(_)) | Err(_) => {}
         }

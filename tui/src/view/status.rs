@@ -207,7 +207,8 @@ fn trouble(lost: &Lost) -> String {
 /// The keys of this screen, most needed first; those that do not fit are in the palette.
 fn keys(scene: &Scene<'_>) -> Vec<&'static str> {
     let mut keys = Vec::new();
-    if scene.state.operator().is_some() {
+    let heard = !matches!(scene.state.connection, Connection::Lost(_) | Connection::Closed);
+    if heard && scene.state.operator().is_some() {
         if scene.state.selected_alarm().is_some_and(|alarm| alarm.letter == Letter::Cl) {
             keys.push("r reset latch");
         }

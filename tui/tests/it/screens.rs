@@ -1,5 +1,7 @@
 //! Every screen as it looks, cell by cell.
 
+use std::time::Duration;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{
     Terminal,
@@ -8,7 +10,7 @@ use ratatui::{
     style::{Color, Modifier},
 };
 use rules::{messages::Snapshot, time::Trust};
-use tui::{Letters, Looks, State, draw, keymap, state::Connection};
+use tui::{Letters, Looks, Lost, State, draw, keymap, state::Connection};
 
 use crate::hall::Hall;
 
@@ -141,6 +143,25 @@ fn row_one_tells_what_the_picture_is_worth() {
         .flat_map(|state| [top(state, WIDE), top(state, SMALL), top(state, (40, 24))])
         .collect();
     insta::assert_snapshot!("row_one", rows.join("\n"));
+}
+
+#[test]
+fn a_lost_connection_says_since_when_for_how_long_and_why() {
+    let mut lost = after("", ASCII, Hall::new().snapshot());
+    lost.notice = Some("acknowledged something".to_owned());
+    lost.lose(Lost { why: "no gateway at unix:/run/coldwatch/api.sock".to_owned(), attempts: 0 });
+    lost.lose(Lost { why: "no gateway at unix:/run/coldwatch/api.sock".to_owned(), attempts: 7 });
+    lost.unheard = Duration::from_secs(95);
+    let rows = |state: &State, size| {
+        let text = screen(state, size).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("{}\n{}", lines[0], lines[lines.len() - 1])
+    };
+    let rows: Vec<String> =
+        [WIDE, SMALL, (40, 24)].into_iter().map(|size| rows(&lost, size)).collect();
+    insta::assert_snapshot!("lost", rows.join("\n"));
+    assert_eq!(press(&mut lost, "j a"), [], "nothing is sent");
+    assert!(lost.notice.as_deref().unwrap().contains("no connection"));
 }
 
 #[test]
