@@ -56,6 +56,8 @@ pub enum StoreError {
     Log(#[from] LogError),
     #[error("a record cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),
+    #[error(transparent)]
+    History(#[from] crate::history::HistoryError),
     #[error("cannot start the thread that {0}")]
     Thread(&'static str, #[source] io::Error),
 }

@@ -1,5 +1,6 @@
 //! Remembers: the log, the journal, the ledger, the history and the cursors of the sinks.
 
+pub mod history;
 pub mod journal;
 pub mod ledger_db;
 pub mod log;
