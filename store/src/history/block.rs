@@ -361,7 +361,9 @@ mod tests {
 
     fn check(samples: &[Said]) {
         let mut values = Values::with_capacity(samples.len());
-        samples.iter().for_each(|said| values.push(said.clone()));
+        for said in samples {
+            values.push(said.clone());
+        }
         let back = decode_values(&encode_values(&values).unwrap()).unwrap();
         assert_eq!(back.len(), samples.len());
         for (index, said) in samples.iter().enumerate() {

@@ -21,21 +21,35 @@ CREATE TABLE series (
   series INTEGER PRIMARY KEY, point TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL,
   UNIQUE (point, unit, kind));
 CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, samples INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE TABLE times (
-  bucket INTEGER NOT NULL, times INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (bucket, times)) WITHOUT ROWID;
-CREATE TABLE block (
-  bucket INTEGER NOT NULL, series INTEGER NOT NULL, part INTEGER NOT NULL, times INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (bucket, series, part)) WITHOUT ROWID;
-CREATE TABLE minute (
-  day INTEGER NOT NULL, series INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (day, series)) WITHOUT ROWID;
-CREATE TABLE quarter (
-  day INTEGER NOT NULL, series INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (day, series)) WITHOUT ROWID;
+CREATE TABLE times (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE block (key INTEGER PRIMARY KEY, times INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE minute (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE quarter (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE stale (day INTEGER NOT NULL, series INTEGER NOT NULL, PRIMARY KEY (day, series)) WITHOUT ROWID;
 ";
 
 /// Stable number of a point with its unit and kind.
 pub(super) type SeriesId = u32;
+
+/// Keys put time first, so that what is sealed together lies together and is written at the end of a table. They are
+/// single integers, because SQLite keeps a blob of up to a page beside such a key, and fills pages that grow at the end.
+pub(super) fn block_key(bucket: i64, series: SeriesId, part: u8) -> i64 {
+    (bucket << 40) + (i64::from(series) << 8) + i64::from(part)
+}
+
+/// Of a column of times.
+pub(super) fn times_key(bucket: i64, number: i64) -> i64 {
+    (bucket << 40) + number
+}
+
+/// Of the rollups of a day.
+pub(super) fn day_key(day: i64, series: SeriesId) -> i64 {
+    (day << 32) + i64::from(series)
+}
+
+pub(super) fn day_of_key(key: i64) -> i64 {
+    key >> 32
+}
 
 /// Opens the database for the one thread that writes it, and makes it when it is not there.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
@@ -218,10 +232,11 @@ pub(super) fn parts(
     series: SeriesId,
 ) -> Result<Vec<(Vec<i64>, Values)>, HistoryError> {
     let mut statement = connection.prepare_cached(
-        "SELECT times.data, block.data FROM block JOIN times USING (bucket, times) \
-         WHERE block.bucket = ? AND block.series = ? ORDER BY block.part",
+        "SELECT times.data, block.data FROM block JOIN times ON times.key = ? + block.times \
+         WHERE block.key BETWEEN ? AND ? ORDER BY block.key",
     )?;
-    let mut rows = statement.query(params![bucket, series])?;
+    let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
+    let mut rows = statement.query([times_key(bucket, 0), first, last])?;
     let mut parts = Vec::new();
     while let Some(row) = rows.next()? {
         let blob = |column: usize| row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from);
@@ -265,10 +280,10 @@ pub(super) fn rollups(
     day: i64,
     series: SeriesId,
 ) -> Result<Vec<Rollup>, HistoryError> {
-    let sql = format!("SELECT data FROM {} WHERE day = ? AND series = ?", length.table());
+    let sql = format!("SELECT data FROM {} WHERE key = ?", length.table());
     let mut statement = connection.prepare_cached(&sql)?;
     let data: Option<Vec<u8>> =
-        statement.query_row(params![day, series], |row| row.get(0)).optional()?;
+        statement.query_row([day_key(day, series)], |row| row.get(0)).optional()?;
     Ok(data.map_or_else(|| Ok(Vec::new()), |data| decode_rows(&data, day * DAY_MS, length.ms()))?)
 }
 
@@ -280,7 +295,7 @@ pub(super) fn put_rollups(
     rows: &[Rollup],
 ) -> Result<(), HistoryError> {
     let data = encode_rows(rows, day * DAY_MS, length.ms())?;
-    let sql = format!("INSERT OR REPLACE INTO {} VALUES (?, ?, ?)", length.table());
-    connection.prepare_cached(&sql)?.execute(params![day, series, data])?;
+    let sql = format!("INSERT OR REPLACE INTO {} VALUES (?, ?)", length.table());
+    connection.prepare_cached(&sql)?.execute(params![day_key(day, series), data])?;
     Ok(())
 }

@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{
     HistoryError, HistoryStats, QUARTER_MS, RawRow, Resolution, Rollup, Rows, Series,
     database::{
-        self, FILE, Length, Mark, SeriesId, SeriesKey, buckets_in, is_new, kind_of, kind_word,
-        rollups, series_of, state,
+        self, FILE, Length, Mark, SeriesId, SeriesKey, buckets_in, day_of_key, is_new, kind_of,
+        kind_word, rollups, series_of, state,
     },
     merge::{self, Timed},
     retention::bytes_of,
@@ -305,11 +305,11 @@ fn days(
     let mut days: Vec<i64> = buckets.iter().map(day_of).collect();
     days.extend(later.iter().map(|(at_ms, _)| at_ms.div_euclid(DAY_MS)));
     // Days without raw samples are in the table of rollups; it is asked only for those that can be in it.
-    let sql = format!("SELECT min(day), max(day) FROM {}", length.table());
+    let sql = format!("SELECT min(key), max(key) FROM {}", length.table());
     let range: (Option<i64>, Option<i64>) =
         connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if let (Some(oldest), Some(newest)) = range {
-        days.extend(first.max(oldest)..=last.min(newest));
+        days.extend(first.max(day_of_key(oldest))..=last.min(day_of_key(newest)));
     }
     days.sort_unstable();
     days.dedup();

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     HistoryError, QUARTER_MS, Retention,
-    database::{Length, SeriesId, add_to_state, set_state, state},
+    database::{Length, SeriesId, add_to_state, block_key, day_key, day_of_key, set_state, state},
     roll::{BUCKETS_A_DAY, roll_before_dropping},
     rollup::DAY_MS,
 };
@@ -160,6 +160,7 @@ impl Keeper<'_> {
     /// By how much the directory is too large for one more bucket, free pages of the database not counted; `None`: it is
     /// not. Gives free pages back to the file system when the directory is too large with them.
     fn excess(&mut self) -> Result<Option<u64>, HistoryError> {
+        checkpoint(self.connection)?;
         let pragma =
             |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let free = (pragma("freelist_count")? * pragma("page_size")?).cast_unsigned();
@@ -181,7 +182,12 @@ impl Keeper<'_> {
             return Ok(Some(excess));
         }
         if total + needed > limit && free > 0 {
-            self.connection.execute_batch("PRAGMA incremental_vacuum")?;
+            // Each step gives back one page.
+            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum")?;
+            let mut pages = vacuum.query([])?;
+            while pages.next()?.is_some() {}
+            drop(pages);
+            drop(vacuum);
             checkpoint(self.connection)?;
         }
         Ok(None)
@@ -221,9 +227,9 @@ impl Keeper<'_> {
         let today = state(self.connection, "raw_floor")?.div_euclid(BUCKETS_A_DAY);
         let oldest: Option<i64> = self
             .connection
-            .prepare_cached("SELECT min(day) FROM minute WHERE day < ?")?
-            .query_row([today], |row| row.get(0))?;
-        let Some(day) = oldest else { return Ok(false) };
+            .prepare_cached("SELECT min(key) FROM minute WHERE key < ?")?
+            .query_row([day_key(today, 0)], |row| row.get(0))?;
+        let Some(day) = oldest.map(day_of_key) else { return Ok(false) };
         drop_days_before(self.connection, Length::Minute, day + 1)?;
         add_to_state(self.connection, "capped_minute_days", 1)?;
         Ok(true)
@@ -266,16 +272,18 @@ fn drop_raw_before(
         .query_row([floor], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
     roll_before_dropping(transaction, first, last, series)?;
-    for table in ["block", "times", "bucket"] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE bucket < ?"), [floor])?;
+    for table in ["block", "times"] {
+        let sql = format!("DELETE FROM {table} WHERE key < ?");
+        transaction.execute(&sql, [block_key(floor, 0, 0)])?;
     }
+    transaction.execute("DELETE FROM bucket WHERE bucket < ?", [floor])?;
     set_state(transaction, "raw_floor", floor)?;
     Ok(samples.cast_unsigned())
 }
 
 fn drop_days_before(connection: &Connection, length: Length, day: i64) -> Result<(), HistoryError> {
     let table = length.table();
-    connection.execute(&format!("DELETE FROM {table} WHERE day < ?"), [day])?;
+    connection.execute(&format!("DELETE FROM {table} WHERE key < ?"), [day_key(day, 0)])?;
     Ok(())
 }
 

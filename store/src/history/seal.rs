@@ -1,6 +1,9 @@
 //! One run as blocks: the log is read back once for each slice of series, so that no more than a slice is in memory.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -9,7 +12,7 @@ use super::{
     block::{Values, encode_times, encode_values},
     book::Book,
     columns::VALUES_MAX,
-    database::{Mark, SeriesId, add_to_state, state},
+    database::{Mark, SeriesId, add_to_state, block_key, parts, state, times_key},
     merge,
     roll::BUCKETS_A_DAY,
     survey::Run,
@@ -21,6 +24,9 @@ use crate::{
 
 /// Samples of a slice, at 16 bytes each.
 const SLICE_SAMPLES: u64 = 1_000_000;
+
+/// A series with so many parts in a bucket gets them joined.
+const PARTS_MAX: u8 = 8;
 
 /// Seals a run, with the mark that says so, in one transaction.
 pub(super) fn seal(
@@ -136,6 +142,8 @@ struct Bucket {
     /// The column that was used last, and its number: the next series is often from the same request.
     last: (Vec<i64>, i64),
     samples: u64,
+    /// Of other transactions, written anew by this one.
+    joined: u64,
     bytes: u64,
 }
 
@@ -191,22 +199,20 @@ impl<'a> Sealing<'a> {
         values: &Values,
         again: bool,
     ) -> Result<(), HistoryError> {
+        let part = self.next_part(bucket, series, again)?;
+        if part >= PARTS_MAX {
+            return self.join_parts(bucket, series, times, values);
+        }
         let data = encode_values(values)?;
         let column = self.times(bucket, times)?;
-        let Some(work) = self.buckets.get_mut(&bucket) else { return Ok(()) };
+        let work = self.bucket(bucket)?;
         work.samples += times.len() as u64;
         work.bytes += data.len() as u64;
-        let part = if work.existed || again {
-            let sql =
-                "SELECT coalesce(max(part) + 1, 0) FROM block WHERE bucket = ? AND series = ?";
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            statement.query_row(params![bucket, series], |row| row.get(0))?
-        } else {
-            0_i64
-        };
-        self.transaction
-            .prepare_cached("INSERT INTO block VALUES (?, ?, ?, ?, ?)")?
-            .execute(params![bucket, series, part, column, data])?;
+        self.transaction.prepare_cached("INSERT INTO block VALUES (?, ?, ?)")?.execute(params![
+            block_key(bucket, series, part),
+            column,
+            data
+        ])?;
         let day = bucket.div_euclid(BUCKETS_A_DAY);
         if day < self.rolled_day {
             self.transaction
@@ -216,14 +222,62 @@ impl<'a> Sealing<'a> {
         Ok(())
     }
 
+    fn bucket(&mut self, bucket: i64) -> Result<&mut Bucket, HistoryError> {
+        Ok(match self.buckets.entry(bucket) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Bucket::open(self.transaction, bucket)?),
+        })
+    }
+
+    fn next_part(
+        &mut self,
+        bucket: i64,
+        series: SeriesId,
+        again: bool,
+    ) -> Result<u8, HistoryError> {
+        if !self.bucket(bucket)?.existed && !again {
+            return Ok(0);
+        }
+        let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
+        let sql = "SELECT max(key) FROM block WHERE key BETWEEN ? AND ?";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let newest: Option<i64> = statement.query_row([first, last], |row| row.get(0))?;
+        Ok(newest.map_or(0, |newest| u8::try_from(newest - first + 1).unwrap_or(PARTS_MAX)))
+    }
+
+    /// Writes the parts of a series anew, with what is added to them, so that there are never many.
+    fn join_parts(
+        &mut self,
+        bucket: i64,
+        series: SeriesId,
+        times: &[i64],
+        values: &Values,
+    ) -> Result<(), HistoryError> {
+        let mut samples = Vec::new();
+        let mut before = 0;
+        for (times, values) in parts(self.transaction, bucket, series)? {
+            before += times.len() as u64;
+            merge::extend(&mut samples, &times, &values);
+        }
+        merge::extend(&mut samples, times, values);
+        let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
+        self.transaction
+            .prepare_cached("DELETE FROM block WHERE key BETWEEN ? AND ?")?
+            .execute([first, last])?;
+        let work = self.bucket(bucket)?;
+        work.joined += before;
+        let mut buffer = Buffer { times: Vec::new(), values: Values::with_capacity(samples.len()) };
+        for (at_ms, said) in merge::in_order(samples) {
+            buffer.times.push(at_ms);
+            buffer.values.push(said);
+        }
+        self.store(series, buffer)
+    }
+
     /// The number of a column of times; it is written when it is not there yet.
     fn times(&mut self, bucket: i64, times: &[i64]) -> Result<i64, HistoryError> {
-        let work = match self.buckets.entry(bucket) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(Bucket::open(self.transaction, bucket)?)
-            }
-        };
+        let transaction = self.transaction;
+        let work = self.bucket(bucket)?;
         if work.last.0 == times {
             return Ok(work.last.1);
         }
@@ -234,9 +288,9 @@ impl<'a> Sealing<'a> {
             let number = work.next_times;
             work.next_times += 1;
             work.bytes += data.len() as u64;
-            self.transaction
-                .prepare_cached("INSERT INTO times VALUES (?, ?, ?)")?
-                .execute(params![bucket, number, data])?;
+            transaction
+                .prepare_cached("INSERT INTO times VALUES (?, ?)")?
+                .execute(params![times_key(bucket, number), data])?;
             work.times.insert(data.into(), number);
             number
         };
@@ -251,7 +305,8 @@ impl<'a> Sealing<'a> {
         )?;
         for (bucket, work) in &self.buckets {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            statement.execute(params![bucket, number(work.samples), number(work.bytes)])?;
+            let samples = number(work.samples) - number(work.joined);
+            statement.execute(params![bucket, samples, number(work.bytes)])?;
         }
         add_to_state(self.transaction, "unplaced_samples", self.unplaced)?;
         add_to_state(self.transaction, "expired_samples", self.expired)
@@ -265,14 +320,17 @@ impl Bucket {
             .query_row([bucket], |row| row.get(0))
             .optional()?;
         let next_times = transaction
-            .prepare_cached("SELECT coalesce(max(times) + 1, 0) FROM times WHERE bucket = ?")?
-            .query_row([bucket], |row| row.get(0))?;
+            .prepare_cached(
+                "SELECT coalesce(max(key) - ?1 + 1, 0) FROM times WHERE key >= ?1 AND key < ?2",
+            )?
+            .query_row([times_key(bucket, 0), times_key(bucket + 1, 0)], |row| row.get(0))?;
         Ok(Self {
             existed: existed.is_some(),
             next_times,
             times: HashMap::new(),
             last: (Vec::new(), 0),
             samples: 0,
+            joined: 0,
             bytes: 0,
         })
     }

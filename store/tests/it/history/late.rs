@@ -48,13 +48,13 @@ fn of_two_samples_with_one_time_the_last_written_stays() {
         hall.append(30, vec![record]);
     }
     assert_eq!(hall.raw("cdu-1.t0", 0, HOUR), [(20, number(3.0))]);
-    hall.run(100, 16 * MINUTE + 10, 100, |_| vec![number(9.0)]);
+    hall.run(100, 16 * MINUTE + 10, 50, |_| vec![number(9.0)]);
     assert_eq!(hall.seal(), 1);
     assert_eq!(hall.raw("cdu-1.t0", 0, 100), [(20, number(3.0))]);
     let record = published(&hall, 16 * MINUTE, 20, 4.0);
     hall.append(16 * MINUTE, vec![record]);
     assert_eq!(hall.raw("cdu-1.t0", 0, 100), [(20, number(4.0))]);
-    hall.run(16 * MINUTE, 33 * MINUTE, 100, |_| vec![number(9.0)]);
+    hall.run(16 * MINUTE, 33 * MINUTE, 50, |_| vec![number(9.0)]);
     assert_eq!(hall.seal(), 1);
     assert_eq!(hall.raw("cdu-1.t0", 0, 100), [(20, number(4.0))]);
 }
@@ -96,4 +96,24 @@ fn a_source_time_ahead_of_the_bucket_waits_for_its_own() {
     assert_eq!(hall.seal(), 1);
     assert_eq!(hall.raw("cdu-1.t0", 0, HOUR), before);
     assert_eq!(hall.stats().raw_samples, 89 + 1 + 84);
+}
+
+#[test]
+fn a_bucket_that_gets_late_samples_again_and_again_is_joined() {
+    let mut hall = Hall::new(&temperatures(1));
+    for bucket in 0..14 {
+        hall.run(bucket * 900, (bucket + 1) * 900, 300, |_| vec![number(1.0)]);
+        // Always the same time once, and a new one.
+        for (source, value) in [(7, f64::from(i32::try_from(bucket).unwrap())), (bucket + 10, 5.0)]
+        {
+            let record = published(&hall, bucket * 900 + 600, source, value);
+            hall.append(bucket * 900 + 600, vec![record]);
+        }
+    }
+    let rows = hall.raw("cdu-1.t0", 0, 900);
+    assert_eq!(rows.len(), 3 + 1 + 14);
+    assert!(rows.contains(&(7, number(13.0))));
+    assert_eq!(hall.seal(), 13);
+    assert_eq!(hall.raw("cdu-1.t0", 0, 900), rows);
+    assert_eq!(hall.raw("cdu-1.t0", 0, 14 * 900).len(), 14 * 3 + 1 + 14);
 }

@@ -69,7 +69,7 @@ fn over_the_cap_the_oldest_raw_samples_go_first() {
         hall.run(hour * HOUR, (hour + 1) * HOUR, 4, said);
         hall.seal();
         let bytes = directory_bytes(hall.dir.path());
-        assert!(bytes < 400_000, "{bytes} bytes after {hour} hours");
+        assert!(bytes < 400_000, "{bytes} bytes after {hour} hours: {:?}", hall.stats());
     }
     let stats = hall.stats();
     assert!(stats.capped_samples > 0, "{stats:?}");
