@@ -12,36 +12,42 @@ pub const FLOOR: Duration = Duration::from_millis(250);
 /// Longest wait.
 pub const CEILING: Duration = Duration::from_secs(30);
 
-/// Waits between [`FLOOR`] and a bound that doubles with every failure up to a ceiling. The same seed gives the same
-/// waits.
+/// Waits between a floor and a bound that doubles with every failure up to a ceiling. The same seed gives the same waits.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     random: ChaCha8Rng,
-    bound: Duration,
+    floor: Duration,
     ceiling: Duration,
+    bound: Duration,
 }
 
 impl Backoff {
-    /// Waits up to [`CEILING`].
+    /// Between [`FLOOR`] and [`CEILING`].
     pub fn new(seed: u64) -> Self {
-        Self::with_ceiling(seed, CEILING)
+        Self::between(seed, FLOOR, CEILING)
     }
 
     /// For those whom somebody is waiting for.
     pub fn with_ceiling(seed: u64, ceiling: Duration) -> Self {
-        Self { random: ChaCha8Rng::seed_from_u64(seed), bound: FLOOR, ceiling: ceiling.max(FLOOR) }
+        Self::between(seed, FLOOR, ceiling)
+    }
+
+    /// For another side that is to be left in peace for longer. A ceiling below the floor counts as the floor.
+    pub fn between(seed: u64, floor: Duration, ceiling: Duration) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { random, floor, ceiling: ceiling.max(floor), bound: floor }
     }
 
     /// The wait after one more failure.
     pub fn after_failure(&mut self) -> Duration {
-        let wait = self.random.random_range(FLOOR..=self.bound);
+        let wait = self.random.random_range(self.floor..=self.bound);
         self.bound = (self.bound * 2).min(self.ceiling);
         wait
     }
 
     /// To be called when the other side proved to be alive, not merely when it let us connect.
     pub fn reset(&mut self) {
-        self.bound = FLOOR;
+        self.bound = self.floor;
     }
 }
 
@@ -70,6 +76,16 @@ mod tests {
         };
         assert_eq!(waits(7), waits(7));
         assert_ne!(waits(7), waits(8));
+    }
+
+    #[test]
+    fn other_bounds_can_be_given() {
+        let (floor, ceiling) = (Duration::from_secs(1), Duration::from_mins(5));
+        let mut backoff = Backoff::between(7, floor, ceiling);
+        assert_eq!(backoff.after_failure(), floor);
+        let waits: Vec<_> = (0..200).map(|_| backoff.after_failure()).collect();
+        assert!(waits.iter().all(|wait| (floor..=ceiling).contains(wait)));
+        assert!(waits.iter().any(|wait| *wait > ceiling / 2));
     }
 
     #[test]
