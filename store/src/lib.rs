@@ -6,6 +6,7 @@ pub mod ledger_db;
 pub mod log;
 pub mod record;
 pub mod seam;
+pub mod sink;
 
 mod directory;
 mod error;

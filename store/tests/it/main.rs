@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod history;
+mod influx;
 mod journal;
 mod ledger;
 mod log;
