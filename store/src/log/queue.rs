@@ -107,17 +107,26 @@ impl Queue {
     }
 
     fn make_room(&mut self) {
-        while self.samples > SAMPLES {
-            let frame = |entry: &Entry| matches!(entry, Entry::Record(_, Record::Frame(samples)) if !samples.is_empty());
-            let Some(oldest) = self.entries.iter().position(frame) else { return };
+        let frame =
+            |record: &Record| matches!(record, Record::Frame(samples) if !samples.is_empty());
+        while self.samples > SAMPLES && self.drop_oldest(frame) {}
+        // A catalog says what later frames mean: it stays.
+        let other = |record: &Record| !matches!(record, Record::Frame(_) | Record::Catalog(_));
+        while self.others > OTHERS && self.drop_oldest(other) {}
+    }
+
+    /// Never the newest entry: one record finds room, whatever its size.
+    fn drop_oldest(&mut self, gives_way: impl Fn(&Record) -> bool) -> bool {
+        let older = self.entries.len().saturating_sub(1);
+        let oldest = self
+            .entries
+            .iter()
+            .take(older)
+            .position(|entry| matches!(entry, Entry::Record(_, record) if gives_way(record)));
+        if let Some(oldest) = oldest {
             self.drop_at(oldest);
         }
-        while self.others > OTHERS {
-            // A catalog says what later frames mean: it stays.
-            let other = |entry: &Entry| matches!(entry, Entry::Record(_, record) if !matches!(record, Record::Frame(_) | Record::Catalog(_)));
-            let Some(oldest) = self.entries.iter().position(other) else { return };
-            self.drop_at(oldest);
-        }
+        oldest.is_some()
     }
 
     fn drop_place(&mut self, seq: Seq) {

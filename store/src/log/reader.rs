@@ -435,12 +435,14 @@ impl LogReader {
         if let Some(known) = lock(&self.shared.anchors).get(&boot) {
             return known.ok_or(Placement::Never);
         }
-        let segments = self.shared.backwards();
+        let segments = lock(&self.shared.segments);
+        let mut newest_first = segments.values().rev();
         let runs = match self.shared.live {
             Some(live) => live == boot,
-            None => segments.first().is_some_and(|newest| newest.header.boot == boot),
+            None => newest_first.clone().next().is_some_and(|newest| newest.header.boot == boot),
         };
-        let last = segments.into_iter().find(|segment| segment.header.boot == boot);
+        let last = newest_first.find(|segment| segment.header.boot == boot).cloned();
+        drop(segments);
         let found =
             last.and_then(|segment| segment.header.anchor.or_else(|| scan(&segment).ok()?.trusted));
         if found.is_none() && runs {
@@ -450,7 +452,8 @@ impl LogReader {
         found.ok_or(Placement::Never)
     }
 
-    /// Deletes the segments that lie wholly before a place, never the newest one, and says how many bytes that freed.
+    /// Deletes the segments that lie wholly before a place, and says how many bytes that freed. The newest one stays, and
+    /// the one before it as long as the newest has no checkpoint.
     ///
     /// # Errors
     /// Those of the file system, and none of the deletions counts then.
@@ -463,7 +466,8 @@ impl LogReader {
             let mut segments = lock(&self.shared.segments);
             let mut oldest = segments.values();
             let (Some(first), Some(second)) = (oldest.next(), oldest.next()) else { break };
-            if second.header.first > seq {
+            let holds_restart = oldest.next().is_none() && second.marks().checkpoint.is_none();
+            if second.header.first > seq || holds_restart {
                 break;
             }
             let first = Arc::clone(first);

@@ -48,6 +48,8 @@ pub struct Writer {
 struct Hand {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// A group was written, or could not be.
+    settled: Condvar,
     durable: Arc<watch::Sender<Durable>>,
 }
 
@@ -86,10 +88,44 @@ impl Writer {
         let dropped_samples = queue.dropped_samples;
         drop(queue);
         self.hand.wake.notify_one();
-        if stuck {
+        if self.has_ended() {
+            self.hand.not_stored(&LogError::Ended.to_string(), dropped_samples);
+        } else if stuck {
             self.hand.not_stored("the disk does not answer", dropped_samples);
         }
         self.last
+    }
+
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until everything is durable that was appended. For those who make records faster than a disk takes them: an
+    /// import, or a simulation on a clock of its own.
+    ///
+    /// # Errors
+    /// When the disk refuses. The records stay and are tried again.
+    pub fn settle(&self) -> Result<(), LogError> {
+        let mut queue = self.hand.queue();
+        loop {
+            let durable = self.hand.durable.borrow().clone();
+            if durable.seq >= self.last {
+                return Ok(());
+            }
+            if let Storing::NotStored { why, .. } = durable.storing {
+                return Err(LogError::NotStored { records: queue.len(), why });
+            }
+            if self.has_ended() {
+                return Err(LogError::Ended);
+            }
+            let waited = self.hand.settled.wait_timeout(queue, RETRY_AFTER);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Samples that found no room in memory since the log was opened.
+    pub fn dropped_samples(&self) -> u64 {
+        self.hand.queue().dropped_samples
     }
 
     /// The place of the last record that was appended, now or in an earlier run.
@@ -142,7 +178,12 @@ pub(super) fn open(
         Some(boot),
     ));
     let reader = LogReader::new(Arc::clone(&shared));
-    let hand = Arc::new(Hand { queue: Mutex::default(), wake: Condvar::new(), durable });
+    let hand = Arc::new(Hand {
+        queue: Mutex::default(),
+        wake: Condvar::new(),
+        settled: Condvar::new(),
+        durable,
+    });
     let task = Task {
         hand: Arc::clone(&hand),
         pen: Pen::new(seam, options.clone(), boot, shared, reader.clone()),
@@ -228,11 +269,14 @@ impl Task {
             let written = self.write(&mut group);
             let mut queue = self.hand.queue();
             queue.taken = None;
+            if let Err(error) = &written {
+                self.pen.give_up();
+                queue.put_back(group);
+                self.hand.not_stored(&error.to_string(), queue.dropped_samples);
+            }
+            self.hand.settled.notify_all();
             let Err(error) = written else { continue };
-            self.pen.give_up();
-            queue.put_back(group);
-            let (records, dropped) = (queue.len(), queue.dropped_samples);
-            self.hand.not_stored(&error.to_string(), dropped);
+            let records = queue.len();
             if queue.closing {
                 return Err(LogError::NotStored { records, why: error.to_string().into() });
             }

@@ -36,7 +36,7 @@ struct State {
     power_for: Option<u64>,
     /// Bytes that still fit.
     room: Option<u64>,
-    /// Every sync fails.
+    /// Every sync fails, and every cut.
     sync_fails: bool,
 }
 
@@ -70,7 +70,7 @@ impl Faulty {
         self.state().room = bytes;
     }
 
-    /// Whether syncing fails from now on.
+    /// Whether syncing and truncating fail from now on.
     pub fn set_sync_fails(&self, fails: bool) {
         self.state().sync_fails = fails;
     }
@@ -218,7 +218,11 @@ impl SeamFile for FaultyFile {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.disk.state().operate()?;
+        let mut state = self.disk.state();
+        state.operate()?;
+        if state.sync_fails {
+            return Err(io::Error::other("the cut failed"));
+        }
         self.file.truncate(length)
     }
 }

@@ -108,6 +108,27 @@ fn in_a_long_outage_samples_give_way_and_decisions_stay() {
 }
 
 #[test]
+fn whoever_is_faster_than_the_disk_can_wait_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Faulty::default();
+    let Log { mut writer, reader } =
+        Log::open_on(Arc::new(disk.clone()), &options(dir.path()), BOOT).unwrap();
+    for second in 0..20 {
+        let last = writer.append(&now(second), vec![frame(60_000, second)]);
+        writer.settle().unwrap();
+        assert_eq!(reader.durable(), last);
+    }
+    // One frame finds room, however large it is.
+    writer.append(&now(20), vec![frame(300_000, 20)]);
+    writer.settle().unwrap();
+    assert_eq!(writer.dropped_samples(), 0);
+    disk.set_room(Some(0));
+    writer.append(&now(21), vec![event("full")]);
+    let refused = writer.settle().unwrap_err();
+    assert!(matches!(refused, LogError::NotStored { records: 1, .. }), "{refused}");
+}
+
+#[test]
 fn closing_on_a_full_disk_says_what_is_not_stored() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Faulty::default();
