@@ -18,7 +18,7 @@ use rules::{
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
-use crate::gateway::pipeline::Port;
+use super::Port;
 
 /// Ten minutes at one update a second: who was away longer is better off with a snapshot.
 const FRAMES_MAX: usize = 600;

@@ -5,8 +5,8 @@ use std::{ops::Deref, sync::Arc};
 use rules::messages::{Command, Outcome, Snapshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::Port;
 use super::{doors::Doors, hub::Hub, metrics::Counters, problem::Problem};
-use crate::gateway::pipeline::Port;
 
 #[derive(Clone)]
 pub(super) struct App(pub(super) Arc<Shared>);
