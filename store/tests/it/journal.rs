@@ -1,5 +1,7 @@
 //! The journal: lines as they are read back, paged and checked.
 
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
 use chrono::TimeDelta;
 use rules::{
     alarm::Letter,
@@ -9,7 +11,7 @@ use rules::{
 };
 use rusqlite::Connection;
 use store::{
-    Reader,
+    Reader, StoreError,
     journal::{Entry, JournalLine, JournalQuery},
     ledger_db::LedgerDb,
     record::{Record, Seq, Stamped},
@@ -227,4 +229,47 @@ fn a_catalog_that_was_changed_is_named() {
     let report = Reader::open(dir.path()).unwrap().verify().unwrap();
     assert_eq!(report.altered_catalogs, [Seq(2)]);
     assert!(!report.is_intact());
+}
+
+/// Takes away the right to write, and says whether that holds: for root it does not.
+fn write_protect(dir: &TempDir) -> bool {
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        set(&entry.unwrap().path(), 0o444);
+    }
+    set(dir.path(), 0o555);
+    fs::write(dir.path().join("probe"), []).is_err()
+}
+
+fn allow_writing(dir: &TempDir) {
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_copy_that_cannot_be_written_to_is_read_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let mut db = LedgerDb::open(&path).unwrap();
+    db.apply(&in_a_row([ack("k", Outcome::Done)]), Seq(1)).unwrap();
+    db.settle().unwrap();
+    drop(db);
+    write_protect(&dir);
+    assert_eq!(lines(&dir, &newest(10)).len(), 1);
+    allow_writing(&dir);
+}
+
+#[test]
+fn a_write_protected_copy_that_lacks_its_newest_lines_is_not_read_as_if_it_were_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut db = LedgerDb::open(&dir.path().join("ledger.db")).unwrap();
+    db.apply(&in_a_row([ack("k", Outcome::Done)]), Seq(1)).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["ledger.db", "ledger.db-wal"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let protected = write_protect(&copy);
+    let read = Reader::open(copy.path());
+    assert_eq!(protected, matches!(read, Err(StoreError::WalNeedsWriting { .. })), "{read:?}");
+    allow_writing(&copy);
 }
