@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rules::chain::Broken;
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
@@ -54,6 +55,14 @@ pub enum StoreError {
     },
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error("the {table} is not what was written: compare the file with a backup")]
+    Chain {
+        table: &'static str,
+        #[source]
+        source: Broken,
+    },
+    #[error("{} is no exported journal or ledger of a format that this program knows", path.display())]
+    NoExport { path: PathBuf },
     #[error("a record cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),
     #[error(transparent)]

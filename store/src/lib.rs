@@ -10,6 +10,7 @@ pub mod sink;
 
 mod directory;
 mod error;
+mod export;
 mod lock;
 mod pool;
 mod projector;
@@ -20,5 +21,6 @@ mod reserve;
 
 pub use directory::{Before, Finding, Opened, Options, Store, open};
 pub use error::StoreError;
+pub use export::{Exported, check_export};
 pub use projector::Projected;
 pub use reader::{ChainReport, ChainState, HeldCatalog, Reader, Stats};

@@ -120,6 +120,11 @@ impl Reader {
         &self.shared.dir
     }
 
+    /// Connections to `ledger.db`.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.shared.ledger
+    }
+
     /// Lines of the journal, newest first.
     pub fn journal(&self, query: &JournalQuery) -> Result<Vec<JournalLine>, StoreError> {
         let before = query.before.and_then(|line| i64::try_from(line).ok()).unwrap_or(i64::MAX);
