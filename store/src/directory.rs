@@ -1,7 +1,7 @@
 //! The data directory of a gateway that runs: who may write to it, what is started on it, and in which order it ends.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -182,12 +182,22 @@ pub fn open(options: &Options, boot: BootId) -> Result<Opened, StoreError> {
     for finding in &findings {
         tracing::error!("{finding}");
     }
+    sync(dir).map_err(|fault| StoreError::io("sync", dir, fault))?;
     let before = before(&log, &db)?;
     let reader = Reader::open(dir)?;
     let projector = Projector::start(db, log.clone(), reserve)
         .map_err(|fault| StoreError::Thread("writes journal and ledger", fault))?;
     let store = Store { log, reader, projector, _lock: lock };
     Ok(Opened { store, writer, before, findings })
+}
+
+/// Makes the names in the directory durable, and its own.
+fn sync(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()?;
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), |parent| {
+        // A parent that is not ours to read was not made by us either.
+        fs::File::open(parent).map_or(Ok(()), |parent| parent.sync_all())
+    })
 }
 
 fn log_options(options: &Options, after: Seq) -> LogOptions {

@@ -47,10 +47,13 @@ CREATE TABLE journal (
     cause TEXT AS (json_extract(body, '$.detail.cause')),
     occurrence INTEGER AS (json_extract(body, '$.detail.occurrence')),
     operands TEXT AS (json_extract(body, '$.detail.operands')),
+    priority INTEGER AS (json_extract(body, '$.detail.priority')),
     operator TEXT AS (coalesce(json_extract(body, '$.by'), json_extract(body, '$.detail.by'))),
     reason TEXT AS (coalesce(json_extract(body, '$.detail.reason'), json_extract(body, '$.detail.why'),
                              json_extract(body, '$.outcome.rejected.why'))),
     command_key TEXT AS (json_extract(body, '$.key')),
+    outcome TEXT AS (json_extract(body, '$.outcome')),
+    detail TEXT AS (json_extract(body, '$.detail')),
     body TEXT NOT NULL,
     hash TEXT NOT NULL
 );

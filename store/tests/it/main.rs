@@ -6,6 +6,7 @@ mod export;
 mod history;
 mod influx;
 mod journal;
+mod killed;
 mod ledger;
 mod log;
 mod projector;
