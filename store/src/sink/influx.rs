@@ -63,6 +63,7 @@ use self::{
 pub use super::cursor::CursorError;
 use super::{cursor::Cursors, quarantine::Quarantine};
 use crate::{
+    history::Pin,
     log::LogReader,
     record::Seq,
     seam::{Disk, Seam},
@@ -202,9 +203,11 @@ impl Handle {
         Seq(self.position.load(Ordering::Acquire))
     }
 
-    /// The same, for somebody else to look at: the number of that record, as it moves.
-    pub fn pin(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.position)
+    /// The same, for whoever removes old parts of the log. Needs nothing any more once the sink has ended and this handle is
+    /// gone.
+    pub fn pin(&self) -> Pin {
+        let position = Arc::downgrade(&self.position);
+        Arc::new(move || Some(Seq(position.upgrade()?.load(Ordering::Acquire))))
     }
 
     /// Waits until forwarding has ended and its cursors are on disk, after `stop` was cancelled.

@@ -9,5 +9,6 @@ mod journal;
 mod killed;
 mod ledger;
 mod log;
+mod peer_victoria;
 mod projector;
 mod records;
