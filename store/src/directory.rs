@@ -3,6 +3,7 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     error::StoreError,
+    history::{self, Hold, Pins, Retention, Sealing},
     journal::trusted_wall,
     ledger_db::{self, LedgerDb},
     lock::Lock,
@@ -131,6 +133,8 @@ pub struct Store {
     log: LogReader,
     reader: Reader,
     projector: Projector,
+    sealing: Sealing,
+    pins: Pins,
     /// Last, so that it is let go of when everything else has ended.
     _lock: Lock,
 }
@@ -149,9 +153,20 @@ impl Store {
         self.projector.projected()
     }
 
+    /// What keeps samples from getting into the history at the moment; it is tried again.
+    pub fn history_trouble(&self) -> Option<Arc<str>> {
+        self.sealing.trouble()
+    }
+
+    /// Where whoever reads the log says which records it still needs.
+    pub fn pins(&self) -> Pins {
+        self.pins.clone()
+    }
+
     /// Lets everything catch up with the log, ends the threads and gives the directory free.
     pub fn close(mut self) {
         self.projector.close();
+        self.sealing.close();
     }
 }
 
@@ -168,7 +183,8 @@ pub fn open(options: &Options, boot: BootId) -> Result<Opened, StoreError> {
     let mut findings = Vec::new();
     let path = dir.join(ledger_db::NAME);
     let mut db = give_way(&reserve, || open_ledger(&path, &mut findings))?;
-    let Log { writer, reader: log } = Log::open(&log_options(options, db.last()), boot)?;
+    let Log { writer, reader: log } =
+        Log::open(&log_options(options, db.last().max(history::last_sealed(dir))), boot)?;
     // Neither damage nor a full disk may keep a gateway from starting: the first is mended, the second tried again.
     if let Err(fault) = take_in(&mut db, &log, &mut findings) {
         if fault.is_corrupt() {
@@ -184,10 +200,14 @@ pub fn open(options: &Options, boot: BootId) -> Result<Opened, StoreError> {
     }
     sync(dir).map_err(|fault| StoreError::io("sync", dir, fault))?;
     let before = before(&log, &db)?;
-    let reader = Reader::open(dir)?;
+    let reader = Reader::of(dir, log.clone())?;
     let projector = Projector::start(db, log.clone(), reserve)
         .map_err(|fault| StoreError::Thread("writes journal and ledger", fault))?;
-    let store = Store { log, reader, projector, _lock: lock };
+    let pins = Pins::default();
+    let projected = projector.projected();
+    pins.add(Hold::Always, Arc::new(move || Some(Seq(projected.borrow().seq.0 + 1))));
+    let sealing = Sealing::start(dir, log.clone(), retention(options), pins.clone())?;
+    let store = Store { log, reader, projector, sealing, pins, _lock: lock };
     Ok(Opened { store, writer, before, findings })
 }
 
@@ -198,6 +218,16 @@ fn sync(dir: &Path) -> io::Result<()> {
         // A parent that is not ours to read was not made by us either.
         fs::File::open(parent).map_or(Ok(()), |parent| parent.sync_all())
     })
+}
+
+fn retention(options: &Options) -> Retention {
+    Retention {
+        cap_bytes: options.cap_bytes,
+        reserve_bytes: options.reserve_bytes,
+        keep_raw: options.keep_raw,
+        keep_minutes: options.keep_minutes,
+        keep_quarters: options.keep_quarters,
+    }
 }
 
 fn log_options(options: &Options, after: Seq) -> LogOptions {

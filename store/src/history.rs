@@ -18,15 +18,17 @@ mod seal;
 mod sealer;
 mod survey;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rules::{
     plant::PointKind,
     value::{NoData, Value},
 };
+use rusqlite::ErrorCode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub(crate) use self::database::last_sealed;
 pub use self::{
     query::HistoryReader,
     retention::{Hold, Pin, Pins},
@@ -130,7 +132,7 @@ impl Default for Retention {
 }
 
 /// What is in `history.db`, and what had to go. Counts are since the file was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryStats {
     /// Of the database and what belongs to it.
     pub bytes: u64,
@@ -171,6 +173,22 @@ pub enum HistoryError {
     Damaged(#[from] Damaged),
     #[error("failed to read the log")]
     Log(#[from] crate::log::LogError),
+    #[error("{} is damaged and cannot be moved away", path.display())]
+    SetAside { path: PathBuf, source: std::io::Error },
     #[error("failed to look through the data directory or to start the thread")]
     Directory(#[from] std::io::Error),
+}
+
+impl HistoryError {
+    /// The database itself is broken, so trying again is of no use.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Database(fault) => matches!(
+                fault.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            _ => false,
+        }
+    }
 }

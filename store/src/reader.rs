@@ -20,8 +20,10 @@ use serde::{
 
 use crate::{
     error::StoreError,
+    history::{HistoryReader, HistoryStats, Resolution, Series},
     journal::{JournalBody, JournalLine, JournalQuery, LedgerHead, LedgerLine, filed_text},
     ledger_db::{self, Heads, JOURNAL, LEDGER, earliest_start},
+    log::LogReader,
     pool::Pool,
     record::{Catalog, Seq},
 };
@@ -36,6 +38,8 @@ pub struct Reader {
 struct Shared {
     dir: PathBuf,
     ledger: Pool,
+    /// Opened with the first question about it, where no log was handed in.
+    history: Mutex<Option<HistoryReader>>,
     /// The last catalog read, by its hash: it can be large and is asked for often.
     catalog: Mutex<Option<(String, Arc<Catalog>)>>,
 }
@@ -89,6 +93,7 @@ pub struct Stats {
     pub applied: Seq,
     pub journal_lines: u64,
     pub ledger_lines: u64,
+    pub history: HistoryStats,
 }
 
 impl Stats {
@@ -111,8 +116,21 @@ impl Reader {
             Ok(())
         });
         ledger.ask(|_| Ok(()))?;
-        let shared = Shared { dir: dir.to_owned(), ledger, catalog: Mutex::default() };
+        let shared = Shared {
+            dir: dir.to_owned(),
+            ledger,
+            history: Mutex::default(),
+            catalog: Mutex::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same, of a log that this process writes.
+    pub(crate) fn of(dir: &Path, log: LogReader) -> Result<Self, StoreError> {
+        let reader = Self::open(dir)?;
+        let history = HistoryReader::new(dir, log);
+        *reader.shared.history.lock().unwrap_or_else(PoisonError::into_inner) = Some(history);
+        Ok(reader)
     }
 
     /// The data directory.
@@ -304,7 +322,29 @@ impl Reader {
         })?;
         let dir = self.dir();
         measure(dir, &mut stats).map_err(|fault| StoreError::io("read", dir, fault))?;
+        stats.history = self.samples()?.stats()?;
         Ok(stats)
+    }
+
+    /// What is kept of these points from `from` until before `to`, also what is only in the log yet, in the order asked. A
+    /// point of which nothing is kept has no series.
+    pub fn history(
+        &self,
+        points: &[Arc<str>],
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        resolution: Resolution,
+    ) -> Result<Vec<Series>, StoreError> {
+        self.samples()?.query(points, from, to, resolution)
+    }
+
+    fn samples(&self) -> Result<HistoryReader, StoreError> {
+        let mut history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(history) = &*history {
+            return Ok(history.clone());
+        }
+        let log = LogReader::open(&self.dir().join("log"))?;
+        Ok(history.insert(HistoryReader::new(self.dir(), log)).clone())
     }
 
     fn ask<T>(

@@ -3,13 +3,14 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use rules::plant::PointKind;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
     HistoryError, QUARTER_MS, Rollup,
     block::{Values, decode_times, decode_values},
     rollup::{DAY_MS, MINUTE_MS, decode_rows, encode_rows},
 };
+use crate::record::Seq;
 
 pub(super) const FILE: &str = "history.db";
 
@@ -73,6 +74,15 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
         found => return Err(HistoryError::Version { found, known: VERSION }),
     }
     Ok(connection)
+}
+
+/// The last record of the log of which anything is in blocks; zero when that cannot be told. A log that is begun anew
+/// goes on behind it.
+pub(crate) fn last_sealed(dir: &Path) -> Seq {
+    let read = || -> Result<Mark, HistoryError> {
+        Mark::load(&Connection::open_with_flags(dir.join(FILE), OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+    };
+    Seq(read().map_or(0, |mark| mark.taken))
 }
 
 /// Whether a database that was opened for reading has nothing in it yet.

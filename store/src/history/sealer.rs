@@ -2,6 +2,7 @@
 //! the log that nobody needs any more.
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -30,6 +31,9 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// After an error, such as a full disk.
 const RETRY: Duration = Duration::from_secs(20);
 
+/// Longest that sealing goes on once it should end.
+const FAREWELL: Duration = Duration::from_secs(30);
+
 /// So many new records are looked at before their time: somebody plays time faster.
 const MANY_RECORDS: u64 = 20_000;
 
@@ -56,16 +60,31 @@ pub enum Turn {
 }
 
 impl Sealer {
-    /// Opens or makes `history.db` in the data directory. Only one may be open.
+    /// Opens or makes `history.db` in the data directory. One that is damaged is moved aside, and what the log still has is
+    /// sealed again. Only one may be open.
     pub fn open(
         dir: &Path,
         log: LogReader,
         retention: Retention,
         pins: Pins,
     ) -> Result<Self, HistoryError> {
-        let connection = open_to_write(&dir.join(FILE))?;
+        let path = dir.join(FILE);
+        let connection = match open_to_write(&path) {
+            Err(error) if error.is_damage() => {
+                set_aside(&path)?;
+                open_to_write(&path)?
+            }
+            opened => opened?,
+        };
         let book = Book::load(&connection)?;
-        let mark = Mark::load(&connection)?;
+        let mut mark = Mark::load(&connection)?;
+        if mark.taken > log.durable().0 {
+            // Another log than the one that was sealed. What is the same in both has the same times.
+            tracing::error!(
+                "the log ends before what the history has of it: it is sealed from its beginning"
+            );
+            mark = Mark::START;
+        }
         let survey = Survey::new(mark);
         let dir = dir.to_owned();
         let roller = Roller::default();
@@ -157,14 +176,27 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Starts the thread.
-    pub fn start(sealer: Sealer) -> Result<Self, HistoryError> {
+    /// Starts the thread. It opens the database itself, and tries again when that fails.
+    pub fn start(
+        dir: &Path,
+        log: LogReader,
+        retention: Retention,
+        pins: Pins,
+    ) -> Result<Self, HistoryError> {
         let (stop, stopped) = sync_channel(1);
         let trouble = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&trouble);
-        let thread = thread::Builder::new()
-            .name("sealer".to_owned())
-            .spawn(move || run(sealer, &stopped, &shared))?;
+        let dir = dir.to_owned();
+        let work = move || loop {
+            match Sealer::open(&dir, log.clone(), retention.clone(), pins.clone()) {
+                Ok(sealer) => return run(sealer, &stopped, &shared),
+                Err(error) => tell(&shared, &error),
+            }
+            if !matches!(stopped.recv_timeout(RETRY), Err(RecvTimeoutError::Timeout)) {
+                return;
+            }
+        };
+        let thread = thread::Builder::new().name("sealer".to_owned()).spawn(work)?;
         Ok(Self { stop: Some(stop), thread: Some(thread), trouble })
     }
 
@@ -203,9 +235,7 @@ fn run(mut sealer: Sealer, stopped: &Receiver<()>, trouble: &Mutex<Option<Arc<st
             Ok(Turn::Again) => Duration::ZERO,
             Ok(Turn::Wait(wait)) => wait,
             Err(error) => {
-                let why = chain(&error);
-                tracing::warn!("history is not sealed, and tried again: {why}");
-                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.into());
+                tell(trouble, &error);
                 if pause(&sealer, stopped, RETRY, false) {
                     return;
                 }
@@ -217,8 +247,33 @@ fn run(mut sealer: Sealer, stopped: &Receiver<()>, trouble: &Mutex<Option<Arc<st
             break;
         }
     }
-    // The writer is closed by now: what is complete is sealed.
-    while matches!(sealer.turn(), Ok(Turn::Again)) {}
+    // The writer is closed by now: what is complete is sealed, and what takes too long is left for the next start.
+    let until = Instant::now() + FAREWELL;
+    while Instant::now() < until && matches!(sealer.turn(), Ok(Turn::Again)) {}
+}
+
+fn tell(trouble: &Mutex<Option<Arc<str>>>, error: &HistoryError) {
+    let why = chain(error);
+    tracing::warn!("the history is not sealed, which is tried again: {why}");
+    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.into());
+}
+
+/// Moves a damaged database away, over the one that was moved away before.
+fn set_aside(path: &Path) -> Result<(), HistoryError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut from = path.to_owned().into_os_string();
+        from.push(suffix);
+        let mut to = path.to_owned().into_os_string();
+        to.push(format!(".damaged{suffix}"));
+        match fs::rename(&from, &to) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(HistoryError::SetAside { path: path.to_owned(), source });
+            }
+            _ => {}
+        }
+    }
+    tracing::error!("{} was damaged and is moved aside", path.display());
+    Ok(())
 }
 
 /// Waits; `true`: it is time to end.

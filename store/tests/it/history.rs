@@ -6,3 +6,4 @@ mod cuts;
 mod late;
 mod questions;
 mod retention;
+mod whole;
