@@ -18,7 +18,7 @@ use rules::{
 };
 use serde::Deserialize;
 use store::{
-    history::{HistoryReader, Hold, Pins, Resolution, Retention, Rows, Sealer, Sealing},
+    history::{HistoryReader, Hold, Pins, Resolution, Retention, Rows, Sealing},
     log::{Log, LogOptions, Writer},
     record::{Catalog, Record, Seq},
     sink::influx::{Config, Handle, SinkState, Tuning, start},
@@ -242,8 +242,7 @@ async fn what_a_foreign_database_has_after_an_outage_is_what_the_history_has() {
     let sink = start(&config, reader.clone(), dir.path(), stop.clone()).unwrap();
     let pins = Pins::default();
     pins.add(Hold::WhileThereIsRoom, sink.pin());
-    let sealer = Sealer::open(dir.path(), reader.clone(), Retention::default(), pins).unwrap();
-    let sealing = Sealing::start(sealer).unwrap();
+    let sealing = Sealing::start(dir.path(), reader.clone(), Retention::default(), pins).unwrap();
 
     let mut frame = 0;
     run(&mut writer, started, &mut frame, BEFORE_S).await;
