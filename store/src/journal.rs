@@ -50,7 +50,7 @@ pub enum Entry {
 }
 
 /// Which lines to read. Without `from` and `to` all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalQuery {
     /// Lines filed at this time or later. A line without wall time is filed under that of the line before it.
     pub from: Option<DateTime<Utc>>,
@@ -60,6 +60,18 @@ pub struct JournalQuery {
     pub before: Option<u64>,
     /// At most so many, the newest ones.
     pub limit: usize,
+}
+
+impl Default for JournalQuery {
+    /// The newest [`LINES`](Self::LINES).
+    fn default() -> Self {
+        Self { from: None, to: None, before: None, limit: Self::LINES }
+    }
+}
+
+impl JournalQuery {
+    /// A limit that bounds memory, not a page on a screen.
+    pub const LINES: usize = 10_000;
 }
 
 /// One line of the ledger, as read back. Only those of [`Standing::First`] are counted in sums.
