@@ -1,6 +1,10 @@
 //! Segments and records as bytes, as `FORMAT.md` describes them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use rules::time::{BootId, Mono, Trust};
@@ -226,15 +230,12 @@ impl Gap {
 /// Makes records. Holds what the delta coding of frames needs.
 pub(super) struct Encoder {
     memory: Memory,
-    packer: Option<zstd::bulk::Compressor<'static>>,
     payload: Vec<u8>,
 }
 
 impl Encoder {
     pub(super) fn new() -> Self {
-        // Without a packer everything is written as it is.
-        let packer = zstd::bulk::Compressor::new(PACKING_LEVEL).ok();
-        Self { memory: Memory::default(), packer, payload: Vec::new() }
+        Self { memory: Memory::default(), payload: Vec::new() }
     }
 
     /// Appends a record. `full`: the frame must not depend on those before it.
@@ -251,12 +252,13 @@ impl Encoder {
     ) -> Result<(), serde_json::Error> {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
+        let mut cuts = Vec::new();
         let done = match record {
             Record::Frame(samples) => {
                 if full {
                     self.memory.clear();
                 }
-                frame::encode(&mut payload, &mut self.memory, stamp.mono, samples);
+                cuts = frame::encode(&mut payload, &mut self.memory, stamp.mono, samples);
                 Ok(())
             }
             Record::Catalog(catalog) => json(&mut payload, catalog),
@@ -267,41 +269,55 @@ impl Encoder {
         };
         if done.is_ok() {
             let full = full && matches!(record, Record::Frame(_));
-            self.pack(out, header, stamp, (Kind::of(record), full), &payload);
+            pack(out, header, stamp, (Kind::of(record), full), &payload, &cuts);
         }
         self.payload = payload;
         done
     }
+}
 
-    /// Appends a record from its payload, packed where that is shorter.
-    pub(super) fn pack(
-        &mut self,
-        out: &mut Vec<u8>,
-        header: &Header,
-        stamp: &Stamp,
-        (kind, full): (Kind, bool),
-        payload: &[u8],
-    ) {
-        let packed = (payload.len() >= PACKED_FROM_BYTES)
-            .then(|| self.packer.as_mut()?.compress(payload).ok())
-            .flatten()
-            .filter(|packed| packed.len() + 4 < payload.len());
-        let mut flags = if full { FULL } else { 0 };
-        if packed.is_some() {
-            flags |= PACKED;
-        }
-        framed(out, |out| {
-            out.push(kind.code() | trust_code(stamp.trust) << TRUST_SHIFT | flags);
-            put_place(out, header, stamp);
-            match &packed {
-                Some(packed) => {
-                    put_varint(out, payload.len() as u64);
-                    out.extend_from_slice(packed);
-                }
-                None => out.extend_from_slice(payload),
-            }
-        });
+/// Appends a record from its payload, packed where that is shorter. At the cuts begin bytes of another sort.
+pub(super) fn pack(
+    out: &mut Vec<u8>,
+    header: &Header,
+    stamp: &Stamp,
+    (kind, full): (Kind, bool),
+    payload: &[u8],
+    cuts: &[usize],
+) {
+    let packed = (payload.len() >= PACKED_FROM_BYTES)
+        .then(|| zstd_frame(payload, cuts).ok())
+        .flatten()
+        .filter(|packed| packed.len() + 4 < payload.len());
+    let mut flags = if full { FULL } else { 0 };
+    if packed.is_some() {
+        flags |= PACKED;
     }
+    framed(out, |out| {
+        out.push(kind.code() | trust_code(stamp.trust) << TRUST_SHIFT | flags);
+        put_place(out, header, stamp);
+        match &packed {
+            Some(packed) => {
+                put_varint(out, payload.len() as u64);
+                out.extend_from_slice(packed);
+            }
+            None => out.extend_from_slice(payload),
+        }
+    });
+}
+
+/// One zstd frame. Each cut begins a block with statistics of its own.
+fn zstd_frame(payload: &[u8], cuts: &[usize]) -> io::Result<Vec<u8>> {
+    let mut packer = zstd::Encoder::new(Vec::new(), PACKING_LEVEL)?;
+    packer.set_pledged_src_size(Some(payload.len() as u64))?;
+    let mut from = 0;
+    for cut in cuts {
+        packer.write_all(&payload[from..*cut])?;
+        packer.flush()?;
+        from = *cut;
+    }
+    packer.write_all(&payload[from..])?;
+    packer.finish()
 }
 
 fn json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {

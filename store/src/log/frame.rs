@@ -10,7 +10,7 @@ use rules::{
     value::{NoData, Sample, Undefined, Value},
 };
 
-use super::bytes::{Bytes, put_signed, put_varint};
+use super::bytes::{Bytes, put_signed, put_varint, zigzag};
 
 /// Powers of ten that a double holds exactly.
 const TEN: [f64; 16] =
@@ -64,7 +64,42 @@ struct Last {
     /// The value as an integer of its form; of a text, nothing.
     number: i64,
     missing: Option<NoData>,
+    /// How many bits its changes took lately.
+    unrest: u8,
 }
+
+impl Last {
+    const UNKNOWN: Self = Self { form: Form::Decimal(0), number: 0, missing: None, unrest: 0 };
+
+    /// After a change, or at first.
+    fn new(form: Form, number: i64, before: Option<Self>) -> Self {
+        let before = before.filter(|before| before.form == form);
+        let change = before.map_or(0, |before| zigzag(number.wrapping_sub(before.number)));
+        let bits = u8::try_from(u64::BITS - change.leading_zeros()).unwrap_or(u8::MAX);
+        let unrest = before.map_or(0, |before| before.unrest.saturating_sub(1)).max(bits);
+        Self { form, number, missing: None, unrest }
+    }
+
+    /// The part of the value column that its next change is in. Points of equal unrest lie together, because they pack
+    /// better than among others.
+    fn part(self) -> usize {
+        match self.unrest {
+            0 => 0,
+            1..=2 => 1,
+            3..=4 => 2,
+            5..=6 => 3,
+            7..=9 => 4,
+            _ => WIDE,
+        }
+    }
+}
+
+/// Parts of the value column.
+const PARTS: usize = 6;
+/// The part for all that is not a small change.
+const WIDE: usize = 5;
+/// Parts as long as this are packed by themselves.
+const CUT_FROM_BYTES: usize = 512;
 
 /// The samples before, on both sides.
 #[derive(Clone, Debug, Default)]
@@ -96,8 +131,13 @@ impl Memory {
 /// Points beyond this number are not decoded: no site has them, and a broken record must not take all memory.
 const POINTS: u32 = 1 << 22;
 
-/// Appends the samples. Instants are relative to `base`, the record's own.
-pub(super) fn encode(out: &mut Vec<u8>, memory: &mut Memory, base: Mono, samples: &[Sample]) {
+/// Appends the samples. Instants are relative to `base`, the record's own. Says where bytes of another sort begin.
+pub(super) fn encode(
+    out: &mut Vec<u8>,
+    memory: &mut Memory,
+    base: Mono,
+    samples: &[Sample],
+) -> Vec<usize> {
     put_varint(out, samples.len() as u64);
     let mut expected = 0_i64;
     for sample in samples {
@@ -110,13 +150,23 @@ pub(super) fn encode(out: &mut Vec<u8>, memory: &mut Memory, base: Mono, samples
         put_signed(out, micros(sample.at).wrapping_sub(micros(before)));
         before = sample.at;
     }
-    let tags = out.len();
-    out.resize(tags + samples.len(), 0);
-    for (index, sample) in samples.iter().enumerate() {
-        out[tags + index] = encode_value(out, memory, sample.point, &sample.value)
-            | if sample.source_time.is_some() { SOURCE_TIME } else { 0 };
+    let mut parts: [Vec<u8>; PARTS] = Default::default();
+    for sample in samples {
+        let tag = encode_value(&mut parts, memory, sample.point, &sample.value);
+        out.push(tag | if sample.source_time.is_some() { SOURCE_TIME } else { 0 });
+    }
+    for part in &parts {
+        put_varint(out, part.len() as u64);
+    }
+    let mut cuts = Vec::new();
+    for part in &parts {
+        if part.len() >= CUT_FROM_BYTES {
+            cuts.push(out.len());
+        }
+        out.extend_from_slice(part);
     }
     encode_source_times(out, samples);
+    cuts
 }
 
 fn micros(at: Mono) -> i64 {
@@ -125,7 +175,7 @@ fn micros(at: Mono) -> i64 {
 
 /// Appends what the tag that it returns does not say.
 fn encode_value(
-    out: &mut Vec<u8>,
+    parts: &mut [Vec<u8>; PARTS],
     memory: &mut Memory,
     point: PointId,
     value: &Result<Value, NoData>,
@@ -135,20 +185,20 @@ fn encode_value(
         Ok(Value::Number(number)) => number_form(*number, last.map(|last| last.form)),
         Ok(Value::Integer(integer)) => (Form::Integer, *integer),
         Ok(Value::State(code)) => (Form::State, i64::from(*code)),
-        Ok(Value::Text(text)) => return encode_text(out, memory, point, text),
-        Err(reason) => return encode_missing(out, memory, point, *reason),
+        Ok(Value::Text(text)) => return encode_text(&mut parts[WIDE], memory, point, text),
+        Err(reason) => return encode_missing(&mut parts[WIDE], memory, point, *reason),
     };
-    memory.set(point, Last { form, number, missing: None });
+    memory.set(point, Last::new(form, number, last));
     match last {
         Some(last) if last.form == form => {
-            put_signed(out, number.wrapping_sub(last.number));
+            put_signed(&mut parts[last.part()], number.wrapping_sub(last.number));
             if last.missing.is_some() { BACK } else { AGAIN }
         }
         Some(_) | None => {
             if let Form::Decimal(decimals) = form {
-                out.push(decimals);
+                parts[WIDE].push(decimals);
             }
-            put_signed(out, number);
+            put_signed(&mut parts[WIDE], number);
             form.tag()
         }
     }
@@ -156,7 +206,7 @@ fn encode_value(
 
 fn encode_text(out: &mut Vec<u8>, memory: &mut Memory, point: PointId, text: &Arc<str>) -> u8 {
     let last = memory.of(point);
-    memory.set(point, Last { form: Form::Text, number: 0, missing: None });
+    memory.set(point, Last::new(Form::Text, 0, None));
     let known = memory.texts.get(&point).is_some_and(|known| known == text);
     match last {
         Some(Last { form: Form::Text, missing, .. }) if known => {
@@ -180,8 +230,7 @@ fn encode_missing(out: &mut Vec<u8>, memory: &mut Memory, point: PointId, reason
     if last.is_some_and(|last| last.missing == Some(reason)) {
         return AGAIN;
     }
-    let unknown = Last { form: Form::Decimal(0), number: 0, missing: None };
-    memory.set(point, Last { missing: Some(reason), ..last.unwrap_or(unknown) });
+    memory.set(point, Last { missing: Some(reason), ..last.unwrap_or(Last::UNKNOWN) });
     put_reason(out, reason);
     MISSING
 }
@@ -269,20 +318,29 @@ pub(super) fn decode(bytes: &[u8], memory: &mut Memory, base: Mono) -> Option<Ve
         sample.at = Mono(Duration::from_micros(before.cast_unsigned()));
     }
     let tags = bytes.take(count)?;
+    let mut lengths = [0; PARTS];
+    for length in &mut lengths {
+        *length = bytes.count()?;
+    }
+    let mut parts = [Bytes(&[]); PARTS];
+    for (part, length) in parts.iter_mut().zip(lengths) {
+        *part = Bytes(bytes.take(length)?);
+    }
     for (sample, tag) in samples.iter_mut().zip(tags) {
-        sample.value = decode_value(&mut bytes, memory, sample.point, tag & !SOURCE_TIME)?;
+        sample.value = decode_value(&mut parts, memory, sample.point, tag & !SOURCE_TIME)?;
     }
     decode_source_times(&mut bytes, &mut samples, tags)?;
-    bytes.is_empty().then_some(samples)
+    (bytes.is_empty() && parts.iter().all(|part| part.is_empty())).then_some(samples)
 }
 
 fn decode_value(
-    bytes: &mut Bytes<'_>,
+    parts: &mut [Bytes<'_>; PARTS],
     memory: &mut Memory,
     point: PointId,
     tag: u8,
 ) -> Option<Result<Value, NoData>> {
     let last = memory.of(point);
+    let wide = &mut parts[WIDE];
     let (form, number) = match tag {
         AGAIN | BACK => {
             let last = last?;
@@ -293,32 +351,31 @@ fn decode_value(
                 memory.set(point, Last { missing: None, ..last });
                 return Some(Ok(Value::Text(Arc::clone(memory.texts.get(&point)?))));
             }
-            (last.form, last.number.wrapping_add(bytes.signed()?))
+            (last.form, last.number.wrapping_add(parts[last.part()].signed()?))
         }
         1 => {
-            let decimals = bytes.byte().filter(|d| usize::from(*d) < TEN.len())?;
-            (Form::Decimal(decimals), bytes.signed()?)
+            let decimals = wide.byte().filter(|d| usize::from(*d) < TEN.len())?;
+            (Form::Decimal(decimals), wide.signed()?)
         }
-        2 => (Form::Single, bytes.signed()?),
-        3 => (Form::Double, bytes.signed()?),
-        4 => (Form::Integer, bytes.signed()?),
-        5 => (Form::State, bytes.signed()?),
+        2 => (Form::Single, wide.signed()?),
+        3 => (Form::Double, wide.signed()?),
+        4 => (Form::Integer, wide.signed()?),
+        5 => (Form::State, wide.signed()?),
         6 => {
-            let length = bytes.count()?;
-            let text: Arc<str> = std::str::from_utf8(bytes.take(length)?).ok()?.into();
-            memory.set(point, Last { form: Form::Text, number: 0, missing: None });
+            let length = wide.count()?;
+            let text: Arc<str> = std::str::from_utf8(wide.take(length)?).ok()?.into();
+            memory.set(point, Last::new(Form::Text, 0, None));
             memory.texts.insert(point, Arc::clone(&text));
             return Some(Ok(Value::Text(text)));
         }
         MISSING => {
-            let reason = reason(bytes)?;
-            let unknown = Last { form: Form::Decimal(0), number: 0, missing: None };
-            memory.set(point, Last { missing: Some(reason), ..last.unwrap_or(unknown) });
+            let reason = reason(wide)?;
+            memory.set(point, Last { missing: Some(reason), ..last.unwrap_or(Last::UNKNOWN) });
             return Some(Err(reason));
         }
         _ => return None,
     };
-    memory.set(point, Last { form, number, missing: None });
+    memory.set(point, Last::new(form, number, last));
     value_of(form, number).map(Ok)
 }
 

@@ -434,7 +434,7 @@ impl Pen {
         if let Some((place, json)) = in_force {
             let again = form::catalog_again(place, &json);
             let stamp = Stamp { seq: header.first, ..*stamp };
-            self.encoder.pack(&mut bytes, &header, &stamp, (Kind::CatalogAgain, false), &again);
+            form::pack(&mut bytes, &header, &stamp, (Kind::CatalogAgain, false), &again, &[]);
             let head = Head { kind: Kind::CatalogAgain, full: false, packed: false, stamp };
             noted.push((head, Some(place), bytes.len() - HEADER_BYTES));
         }
@@ -471,7 +471,7 @@ impl Pen {
 
     fn encode_gap(&mut self, header: &Header, stamp: Stamp, gap: Gap) -> Head {
         let payload = gap.to_bytes();
-        self.encoder.pack(&mut self.buffer, header, &stamp, (Kind::Gap, false), &payload);
+        form::pack(&mut self.buffer, header, &stamp, (Kind::Gap, false), &payload, &[]);
         Head { kind: Kind::Gap, full: false, packed: false, stamp }
     }
 

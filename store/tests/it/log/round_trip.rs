@@ -84,6 +84,34 @@ fn reading_from_any_place_gives_what_reading_all_gives() {
 }
 
 #[test]
+fn large_frames_of_steady_restless_and_counting_points_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let Log { mut writer, reader } = open(dir.path());
+    let mut random = 1_u32;
+    let mut noise = |range: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) % range
+    };
+    let mut written = Vec::new();
+    for second in 0..130 {
+        let at = Mono::from_secs(second);
+        let value = |point: u32, noise: &mut dyn FnMut(u32) -> u32| match point % 5 {
+            0 => Value::Number(21.5),
+            1 => Value::Number(f64::from(noise(40) + point) / 10.0),
+            2 => Value::Integer(i64::from(point) + 12 * i64::try_from(second).unwrap()),
+            3 => Value::Number(f64::from(noise(1 << 20) + point)),
+            _ => Value::Number(f64::from(noise(1_000)) / 7.0),
+        };
+        let samples = (0..6_000).map(|point| sample(point, at, Ok(value(point, &mut noise))));
+        written.push(Record::Frame(samples.collect()));
+        writer.append(&now(second), vec![written[written.len() - 1].clone()]);
+        writer.settle().unwrap();
+    }
+    assert!(records(&all(&reader)) == written);
+    writer.close().unwrap();
+}
+
+#[test]
 fn the_last_checkpoint_is_found_in_an_earlier_segment() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(dir.path());
