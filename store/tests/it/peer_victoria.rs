@@ -18,8 +18,10 @@ use rules::{
 };
 use serde::Deserialize;
 use store::{
-    history::{HistoryReader, Hold, Pins, Resolution, Retention, Rows, Sealing},
-    log::{Log, LogOptions, Writer},
+    Opened, Options, Reader,
+    history::{Hold, Resolution, Rows},
+    log::Writer,
+    open,
     record::{Catalog, Record, Seq},
     sink::influx::{Config, Handle, SinkState, Tuning, start},
 };
@@ -194,12 +196,12 @@ async fn delivered(sink: &Handle, last: Seq) {
 }
 
 /// What the history exports, by the names that the database has for it.
-fn history(reader: &HistoryReader, catalog: &Catalog) -> Rowset {
+fn history(reader: &Reader, catalog: &Catalog) -> Rowset {
     let points: Vec<Arc<str>> =
         catalog.plant.point_ids().map(|point| catalog.plant.point_name(point).into()).collect();
     let (from, to) = (DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC);
     let mut rows = Rowset::new();
-    for series in reader.query(&points, from, to, Resolution::Raw).unwrap() {
+    for series in reader.history(&points, from, to, Resolution::Raw).unwrap() {
         let asset = series.point.split('.').next().unwrap();
         let Rows::Raw(raw) = series.rows else { panic!("every sample was asked for") };
         let numbers = raw
@@ -217,8 +219,8 @@ async fn what_a_foreign_database_has_after_an_outage_is_what_the_history_has() {
     let mut victoria = Victoria::new();
     victoria.start();
     let dir = tempfile::tempdir().unwrap();
-    let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::new(dir.path().join("log")) };
-    let Log { mut writer, reader } = Log::open(&options, BootId(1)).unwrap();
+    let options = Options { segment_bytes: 1 << 20, ..Options::new(dir.path().to_owned()) };
+    let Opened { store, mut writer, .. } = open(&options, BootId(1)).unwrap();
     let catalog = catalog();
     let started = Instant::now();
     let utc: DateTime<Utc> = SystemTime::now().into();
@@ -239,10 +241,8 @@ async fn what_a_foreign_database_has_after_an_outage_is_what_the_history_has() {
         },
     };
     let stop = CancellationToken::new();
-    let sink = start(&config, reader.clone(), dir.path(), stop.clone()).unwrap();
-    let pins = Pins::default();
-    pins.add(Hold::WhileThereIsRoom, sink.pin());
-    let sealing = Sealing::start(dir.path(), reader.clone(), Retention::default(), pins).unwrap();
+    let sink = start(&config, store.log(), dir.path(), stop.clone()).unwrap();
+    store.pins().add(Hold::WhileThereIsRoom, sink.pin());
 
     let mut frame = 0;
     run(&mut writer, started, &mut frame, BEFORE_S).await;
@@ -263,7 +263,7 @@ async fn what_a_foreign_database_has_after_an_outage_is_what_the_history_has() {
     sink.stopped().await;
 
     let theirs = victoria.export().await;
-    let ours = history(&HistoryReader::new(dir.path(), reader), &catalog);
+    let ours = history(&store.reader(), &catalog);
     let rows: usize = ours.values().map(Vec::len).sum();
     assert_eq!(ours.len(), POINTS as usize);
     let expected = u64::from(BEFORE_S + OUTAGE_S + AFTER_S) * u64::from(POINTS);
@@ -272,6 +272,6 @@ async fn what_a_foreign_database_has_after_an_outage_is_what_the_history_has() {
         assert_eq!(theirs.get(series), Some(rows), "{series}");
     }
     assert_eq!(theirs.len(), ours.len());
-    sealing.close();
     writer.close().unwrap();
+    store.close();
 }
