@@ -85,7 +85,7 @@ impl Svg {
             self.text("tick end", (LEFT - 6.0, y + 4.0), &grouped(value, decimals));
             value += axis.step;
         }
-        self.text("tick", (0.0, axis.top - 8.0), unit);
+        self.text("tick", (LEFT, axis.top - 10.0), unit);
     }
 
     fn finish(self) -> String {
@@ -245,10 +245,11 @@ fn ratio_by_day(svg: &mut Svg, days: &[DayLine], slot: f64) {
     if most <= 0.0 {
         return;
     }
-    // Not from 1: the days differ in the second decimal.
+    // Not from 1: the days differ in the second decimal. Never so close that nothing looks like something.
     let step = round_step(((most - least) / 3.0).max(0.01));
-    let floor = (((least - step / 4.0) / step).floor() * step).max(1.0);
-    let axis = Axis::new(floor, most.max(floor + 4.0 * step), (24.0, 118.0));
+    let middle = f64::midpoint(least, most);
+    let floor = (((middle - 2.0 * step) / step).round() * step).max(1.0);
+    let axis = Axis::new(floor, most.max(floor + 4.0 * step), (26.0, 118.0));
     svg.axis(axis, "facility over IT energy of the day");
     let mut path = String::new();
     let mut pen_down = false;

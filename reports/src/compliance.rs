@@ -46,6 +46,8 @@ pub struct Question<'a> {
     /// Of this program.
     pub version: &'a str,
     pub operator: Operator,
+    /// When another plant came into force within the period. Figures follow `plant` throughout.
+    pub plant_changes: Vec<DateTime<Utc>>,
 }
 
 /// Who runs the data centre. Not in the ledger, so given with the question.
@@ -525,6 +527,14 @@ impl<'a> Audit<'a> {
         if self.question.site.simulated {
             notes.push("The hall is simulated: these figures are about no real plant.".to_owned());
         }
+        if !self.question.plant_changes.is_empty() {
+            let changes = self.question.plant_changes.iter();
+            let changes: Vec<Arc<str>> = changes.map(|at| self.zone.label(*at).into()).collect();
+            notes.push(format!(
+                "The configuration of the site changed within the period ({}): these figures follow the last one.",
+                list(&changes)
+            ));
+        }
         let left_out = (0..self.grid.len()).filter(|place| !sums.is_common(*place)).count();
         if left_out > 0 && left_out < self.grid.len() {
             notes.push(format!(
@@ -533,7 +543,7 @@ impl<'a> Audit<'a> {
                 self.grid.len()
             ));
         }
-        let odd = sums.odd_quarters();
+        let odd = sums.odd_quarters(self.register_steps(sums));
         if odd > 0 {
             notes.push(format!(
                 "In {odd} measured quarter-hours facility over IT energy lies outside 1 to 3: meters of one sum may be \
@@ -561,6 +571,13 @@ impl<'a> Audit<'a> {
             ));
         }
         notes
+    }
+
+    /// What the registers of all terms together cannot tell apart within a quarter-hour, in kWh.
+    fn register_steps(&self, sums: &Sums) -> f64 {
+        let terms = sums.facility.iter().chain(&sums.it);
+        let records = terms.filter_map(|term| record(self.question.plant, term.asset()));
+        records.map(|meter| meter.register_step_kwh).sum()
     }
 
     /// CDUs behind an IT meter without an overhead meter in between.
@@ -638,15 +655,16 @@ impl Sums {
         share(count(common), count(self.states.len()))
     }
 
-    /// Measured quarter-hours whose ratio is hard to believe.
-    fn odd_quarters(&self) -> usize {
+    /// Measured quarter-hours whose ratio is hard to believe, also when registers are off by `steps_kwh`.
+    fn odd_quarters(&self, steps_kwh: f64) -> usize {
         (0..self.states.len())
             .filter(|place| self.states[*place] == State::Measured)
             .filter(|place| {
                 let (facility, it) =
                     (self.facility_quarters[*place].kwh, self.it_quarters[*place].kwh);
                 facility.zip(it).is_some_and(|(facility, it)| {
-                    it <= 0.0 || !PLAUSIBLE_RATIO.contains(&(facility / it))
+                    let (least, most) = PLAUSIBLE_RATIO.into_inner();
+                    facility + steps_kwh < least * it || facility - steps_kwh > most * it
                 })
             })
             .count()

@@ -251,7 +251,7 @@ fn uses(answer: &Compliance) -> Markup {
                         @for part in uses {
                             li {
                                 i class=(class(part.name)) {}
-                                (part.name) " " b { (percent(part.share)) } ", " (grouped(part.kwh, 1)) " kWh"
+                                (part.name) " " b { (percent(part.share)) } ", " (amount(Some(part.kwh))) " kWh"
                             }
                         }
                     }
@@ -352,7 +352,7 @@ fn registers(answer: &Compliance, zone: Option<Zone>) -> Markup {
                 "The two snapshots that enclose what was recorded, in the site's time. Where they lie outside the period, "
                 "the amount at its edge is interpolated between snapshots."
             }
-            div.card.wide {
+            div.card.wide.registers {
                 table {
                     thead {
                         tr {
@@ -536,8 +536,12 @@ fn unit(carrier: Carrier) -> &'static str {
     if carrier == Carrier::Water { "m³" } else { "kWh" }
 }
 
+/// Full precision is in the JSON; on paper a tenth of a large amount is noise.
 fn amount(amount: Option<f64>) -> String {
-    amount.map_or_else(|| "not known".to_owned(), |amount| grouped(amount, 1))
+    amount.map_or_else(
+        || "not known".to_owned(),
+        |amount| grouped(amount, usize::from(amount.abs() < 10_000.0)),
+    )
 }
 
 fn figure(value: Option<f64>, decimals: usize, unit: &str) -> String {

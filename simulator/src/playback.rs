@@ -133,7 +133,8 @@ impl Playback {
             return Err(PlaybackError::Step);
         }
         let site = paced(site, step);
-        let world = World::new(&site, &Scenario { start, ..scenario.clone() })?;
+        let mut world = World::new(&site, &Scenario { start, ..scenario.clone() })?;
+        world.begin();
         let (mut devices, mut missing) = (Vec::new(), Vec::new());
         for (index, device) in site.devices.iter().enumerate() {
             match Played::of(&site, index, device, &world) {

@@ -98,12 +98,21 @@ impl World {
 
     /// One step of `seconds`, at most [`crate::hall::STRIDE_S`], with the events that fall into it.
     pub fn step_by(&mut self, seconds: f64) {
-        while let Some((_, act)) =
-            self.ahead.pop_front_if(|(at_s, _)| *at_s <= self.hall.elapsed_s() + seconds / 2.0)
-        {
+        self.befall(seconds / 2.0);
+        self.hall.step_by(seconds);
+    }
+
+    /// What is due at once, for whoever looks before the first step.
+    pub fn begin(&mut self) {
+        self.befall(0.0);
+    }
+
+    /// Lets everything happen that is due within `seconds`.
+    fn befall(&mut self, seconds: f64) {
+        let until_s = self.hall.elapsed_s() + seconds;
+        while let Some((_, act)) = self.ahead.pop_front_if(|(at_s, _)| *at_s <= until_s) {
             self.act(act);
         }
-        self.hall.step_by(seconds);
     }
 
     /// What a device says about a point: the truth, or what it froze at.

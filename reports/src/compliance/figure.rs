@@ -14,6 +14,8 @@ const ANNUAL_COMPLETE: f64 = 0.99;
 const ANNUAL_QUALIFIED: f64 = 0.95;
 /// A figure of a shorter period needs this.
 const INTERIM_COMPLETE: f64 = 0.98;
+/// On the plausible maximum of a meter, as for its register.
+const PLAUSIBLE_MARGIN: f64 = 1.2;
 
 /// Facility over IT energy under its standard name, or the reasons why it has none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -193,6 +195,9 @@ impl Audit<'_> {
             let names = list(&silent);
             refusals.push(refusal("meter_without_data", format!("no energy of {names} is known")));
         }
+        for meter in &counted {
+            refusals.extend(self.implausible(meter));
+        }
         for meter in counted.iter().filter(|meter| meter.amount.is_some()) {
             if meter.completeness.energy < needed {
                 refusals.push(refusal(
@@ -208,6 +213,27 @@ impl Audit<'_> {
             }
         }
         refusals
+    }
+
+    /// A register that jumped, and was believed because it stayed there, has counted what cannot have flowed.
+    fn implausible(&self, meter: &MeterLine) -> Option<Refusal> {
+        let declared = &meter.declared;
+        let most =
+            PLAUSIBLE_MARGIN * declared.max_power_kw / 4.0 + 2.0 * declared.register_step_kwh;
+        let cells = self.cells(self.question.plant.find_asset(&meter.name)?);
+        let place =
+            cells.iter().position(|cell| cell.amount.is_some_and(|amount| amount > most))?;
+        let amount = cells.get(place).and_then(|cell| cell.amount)?;
+        Some(refusal(
+            "implausible_energy",
+            format!(
+                "{} counted {amount:.1} kWh in the quarter-hour from {}, more than its plausible maximum of {} kW \
+                 allows: its register jumped, or max_power is declared too low",
+                meter.name,
+                self.zone.label(self.grid.start(place)),
+                declared.max_power_kw
+            ),
+        ))
     }
 }
 

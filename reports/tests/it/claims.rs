@@ -175,6 +175,15 @@ fn a_period_that_is_not_over_is_refused_whatever_is_known() {
 }
 
 #[test]
+fn a_jump_that_no_power_explains_is_refused_with_its_place() {
+    let mut hall = Hall::measured("2026-09-01", "2026-09-02");
+    hall.of("utility", 52..53)[0].amount = Some(400_000.0);
+    assert_eq!(hall.refusals(), ["implausible_energy"]);
+    let why = hall.answer().figure.refusals[0].text.clone();
+    assert!(why.contains("utility") && why.contains("2026-09-01 13:00 +02:00"), "{why}");
+}
+
+#[test]
 fn a_rollover_is_counted_and_the_registers_still_give_the_energy() {
     let mut hall = Hall::measured("2026-09-01", "2026-09-02");
     for row in hall.of("it-a", 50..192) {

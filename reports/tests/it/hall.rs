@@ -167,6 +167,7 @@ impl Hall {
             asked_at: self.asked_at,
             version: "0.0.0",
             operator,
+            plant_changes: Vec::new(),
         };
         let mut audit = Audit::new(question).unwrap();
         self.rows.iter().for_each(|row| audit.take(row));
