@@ -22,6 +22,7 @@ mod document;
 mod files;
 mod man;
 mod reload;
+mod report;
 mod rules;
 mod run;
 mod simulate;
@@ -56,6 +57,7 @@ enum Command {
     Completions(completions::Args),
     Man(man::Args),
     Reload(reload::Args),
+    Report(report::Args),
     Rules(rules::Args),
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Rules(args) => rules::run(&args),
     };
     result.unwrap_or_else(|error| {

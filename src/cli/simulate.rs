@@ -1,4 +1,5 @@
-//! `coldwatch simulate`: the pretended hall alone, on real ports, for a gateway of its own to poll.
+//! `coldwatch simulate`: the pretended hall alone, on real ports for a gateway of its own to poll, or on a virtual clock
+//! into a data directory.
 
 use std::{
     collections::HashMap,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, ensure};
+use chrono::NaiveDate;
 use configs::{
     address::Address, fault::Source, library::Library, secret, site::Site, site_file::read_site,
 };
@@ -21,14 +23,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{files, run::stop_signal, runtime};
 
+mod into;
+
 /// Serve a simulated hall on Modbus TCP and MQTT ports of this machine, until interrupted.
 ///
 /// Every device of the site answers as its profile says, with values from one physical model of the hall. Prints the
 /// address of each device.
+///
+/// With --into nothing is served: the hall runs on a virtual clock, its registers are read and judged as a gateway does,
+/// and what it would have recorded ends in a data directory, for `coldwatch report`. Beside it, truth.json has the hall's
+/// own integrals of every energy.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   coldwatch simulate demo
+  coldwatch simulate month --into month-data --days 31
   coldwatch simulate my-scenario.toml --site site.toml --port-base 15000 --write-site simulated.toml
 
 Then, elsewhere:
@@ -49,10 +58,28 @@ pub(crate) struct Args {
     /// Write the site with the addresses that are served.
     #[arg(long, value_name = "FILE")]
     write_site: Option<PathBuf>,
+    /// Record into this new data directory, on a virtual clock and without sockets.
+    #[arg(long, value_name = "DIR", requires = "days", conflicts_with_all = ["port_base", "external_brokers", "write_site"])]
+    into: Option<PathBuf>,
+    /// How many days of the site's calendar.
+    #[arg(long, value_name = "N", requires = "into", value_parser = clap::value_parser!(u32).range(1..=3660))]
+    days: Option<u32>,
+    /// Seconds from one poll to the next; it divides 15 minutes.
+    #[arg(long, value_name = "S", requires = "into", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=900))]
+    step: u32,
+    /// The first day, at the site's midnight; without it the day on which the scenario starts.
+    #[arg(long, value_name = "DATE", requires = "into")]
+    start: Option<NaiveDate>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenario = scenario(&args.scenario)?;
+    if let (Some(dir), Some(days)) = (&args.into, args.days) {
+        let site = offline_site(args.site.as_deref())?;
+        let (start, step_s) = (args.start, args.step);
+        into::Recording { site: &site, scenario: &scenario, dir, start, days, step_s }.make()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (source, library, site) = site(args.site.as_deref())?;
     let options = Options {
         ports: match args.port_base {
@@ -100,6 +127,14 @@ fn site(path: Option<&Path>) -> anyhow::Result<(Source, Library, Site)> {
         return Ok((demo_source(), library, site));
     };
     Ok((files::source(path)?, files::library_beside(path)?, files::load_site(path)?))
+}
+
+/// Nobody is connected to, so no secret is needed.
+fn offline_site(path: Option<&Path>) -> anyhow::Result<Site> {
+    let Some(path) = path else { return Ok(site(None)?.2) };
+    let (source, library) = (files::source(path)?, files::library_beside(path)?);
+    read_site(&source, &library, &secret::unresolved)
+        .map_err(|faults| anyhow!("{} cannot be used\n{}", path.display(), files::explain(&faults)))
 }
 
 /// One line for each device.

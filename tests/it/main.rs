@@ -12,6 +12,7 @@ mod house;
 mod peer_modbus;
 mod program;
 mod readme;
+mod report;
 mod rules;
 mod run;
 mod simulate;
