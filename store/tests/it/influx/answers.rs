@@ -340,6 +340,31 @@ async fn an_alarm_transition_is_sent_with_the_samples() {
 }
 
 #[tokio::test]
+async fn a_server_proves_who_it_is_by_the_authority_that_the_site_names() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let pem = certified.cert.pem();
+    let key = certified.signing_key.serialize_pem();
+    let tls = links::tls::Server::new(pem.as_bytes(), key.as_bytes()).unwrap();
+    let server = Server::kind_over_tls(tls).await;
+    let mut gateway = Gateway::new(3);
+    let lines = gateway.frames(2);
+    gateway.durable().await;
+    let url = format!("https://localhost:{}", server.address.port());
+    let public = Config { url, ..config(&server, tuning()) };
+    let sink = Sink::with(&gateway, &public);
+    let state = sink.wait_until(|state| !state.up).await;
+    assert!(state.why.as_ref().unwrap().contains("certificate"), "{state:?}");
+    sink.stop().await;
+    assert!(server.writes().is_empty(), "nothing is sent to a stranger");
+
+    let authority = gateway.path().join("authority.pem");
+    std::fs::write(&authority, pem).unwrap();
+    let sink = Sink::with(&gateway, &Config { ca: Some(authority), ..public });
+    server.wait_for(&lines).await;
+    sink.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_said_at_the_start() {
     let server = Server::kind().await;
     let gateway = Gateway::new(1);

@@ -10,8 +10,8 @@ use std::{
 
 use flate2::read::GzDecoder;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
     sync::watch,
     task::JoinSet,
 };
@@ -70,6 +70,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     listening: Option<AbortOnDropHandle<()>>,
+    tls: Option<Arc<links::tls::Server>>,
 }
 
 impl Server {
@@ -80,7 +81,7 @@ impl Server {
             changed: watch::Sender::new(0),
         });
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut server = Self { address, shared, listening: None };
+        let mut server = Self { address, shared, listening: None, tls: None };
         server.listen().await;
         server
     }
@@ -90,19 +91,35 @@ impl Server {
         Self::start(|_| Reply::Take(204)).await
     }
 
+    /// Takes everything, but speaks TLS.
+    pub(crate) async fn kind_over_tls(tls: links::tls::Server) -> Self {
+        let mut server = Self::kind().await;
+        server.stop().await;
+        server.tls = Some(Arc::new(tls));
+        server.listen().await;
+        server
+    }
+
     /// Listens, again where it did before.
     pub(crate) async fn listen(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
-        let shared = Arc::clone(&self.shared);
+        let (shared, tls) = (Arc::clone(&self.shared), self.tls.clone());
         self.listening = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let shared = Arc::clone(&shared);
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
                 connections.spawn(async move {
                     // A client that goes away is nothing to a server.
-                    let _ = serve(stream, &shared).await;
+                    match tls {
+                        None => drop(serve(stream, &shared).await),
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                drop(serve(stream, &shared).await);
+                            }
+                        }
+                    }
                 });
             }
         })));
@@ -162,7 +179,10 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    shared: &Shared,
+) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(write) = read(&mut stream, &mut buffer, shared).await? {
         let reply = (shared.judge.lock().unwrap())(&write);
@@ -203,7 +223,7 @@ fn answer(status: u16, body: &str) -> String {
 }
 
 async fn read(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
     shared: &Shared,
 ) -> std::io::Result<Option<Write>> {
