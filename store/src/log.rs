@@ -120,6 +120,21 @@ pub enum LogError {
     Record { seq: Seq, path: PathBuf },
 }
 
+/// What an unreadable sector gives (`EIO`).
+const BAD_MEDIUM: i32 = 5;
+
+impl LogError {
+    /// The file was deleted meanwhile.
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// The bytes cannot be read, now or later.
+    fn is_bad_medium(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.raw_os_error() == Some(BAD_MEDIUM))
+    }
+}
+
 /// Names the file in an error of the file system.
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
     let path = path.to_owned();

@@ -118,6 +118,11 @@ impl Shared {
         self.durable.borrow().seq
     }
 
+    fn oldest(&self) -> Seq {
+        let oldest = lock(&self.segments).keys().next().copied();
+        oldest.unwrap_or_else(|| Seq(self.durable().0 + 1))
+    }
+
     /// The segment in which `seq` is, or the first one behind it.
     fn segment_of(&self, seq: Seq) -> Option<Arc<Segment>> {
         let segments = lock(&self.segments);
@@ -245,7 +250,8 @@ impl LogReader {
         let known = lock(&self.shared.segments).clone();
         for path in paths {
             let Some(first) = segment::first_of(&path) else { continue };
-            if let Some(segment) = known.get(&first) {
+            // One without records may have been made anew, with another header.
+            if let Some(segment) = known.get(&first).filter(|known| known.marks().last >= first) {
                 there.insert(first, Arc::clone(segment));
                 continue;
             }
@@ -279,8 +285,7 @@ impl LogReader {
 
     /// The place of the oldest record that is still there; one past the last when there is none.
     pub fn oldest(&self) -> Seq {
-        let segments = lock(&self.shared.segments);
-        segments.keys().next().copied().unwrap_or(Seq(self.shared.durable().0 + 1))
+        self.shared.oldest()
     }
 
     /// The place of the last record that outlives a power cut. Of another process's log: of the last record in it.
@@ -562,14 +567,26 @@ impl Records {
                 return Ok(());
             }
         }
-        let Some(segment) = self.shared.segment_of(self.next) else { return Ok(()) };
-        let marks = scan(&segment)?;
+        let mut found = self.shared.segment_of(self.next);
+        while let Some(segment) = found {
+            match self.begin_in(&segment) {
+                Err(error) if error.is_gone() => {
+                    found = self.shared.segment_after(segment.header.first);
+                }
+                done => return done,
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_in(&mut self, segment: &Arc<Segment>) -> Result<(), LogError> {
+        let marks = scan(segment)?;
         let offset = marks.before(self.next);
         self.catalog = match marks.catalog_at(offset) {
-            Some((place, offset)) => Some(self.shared.catalog(&segment, place, offset)?),
+            Some((place, offset)) => Some(self.shared.catalog(segment, place, offset)?),
             None => None,
         };
-        self.enter(segment, offset)
+        self.enter(Arc::clone(segment), offset)
     }
 
     fn enter(&mut self, segment: Arc<Segment>, offset: u64) -> Result<(), LogError> {
@@ -583,16 +600,23 @@ impl Records {
     /// Goes to the next segment; `false`: there is none.
     fn go_on(&mut self) -> Result<bool, LogError> {
         let Some((segment, _)) = self.at.clone() else { return Ok(false) };
-        let next = self.shared.segment_after(segment.header.first);
+        let mut next = self.shared.segment_after(segment.header.first);
         let until = next.as_ref().map_or(Seq(self.limit.0 + 1), |next| next.header.first);
-        if self.next < until.min(Seq(self.limit.0 + 1)) {
-            self.shared.lose(&segment, self.next, until.0 - self.next.0);
-            self.next = until;
+        // What was deleted meanwhile is not lost.
+        let missing = self.next.max(self.shared.oldest());
+        if missing < until && missing <= self.limit {
+            self.shared.lose(&segment, missing, until.0 - missing.0);
         }
-        let Some(next) = next.filter(|_| self.next <= self.limit) else { return Ok(false) };
-        // Its first frame is a full one, and its first record a catalog.
-        self.enter(next, super::form::HEADER_BYTES as u64)?;
-        Ok(true)
+        self.next = self.next.max(until);
+        while let Some(segment) = next.filter(|_| self.next <= self.limit) {
+            let first = segment.header.first;
+            // Its first frame is a full one, and its first record a catalog.
+            match self.enter(segment, super::form::HEADER_BYTES as u64) {
+                Err(error) if error.is_gone() => next = self.shared.segment_after(first),
+                entered => return entered.map(|()| true),
+            }
+        }
+        Ok(false)
     }
 
     fn step(&mut self) -> Result<Taken, LogError> {
@@ -601,8 +625,12 @@ impl Records {
         };
         let segment = Arc::clone(segment);
         let begins = reader.offset;
-        let step = reader.next().map_err(io_error("read", &segment.path))?;
-        let Step::Record(head, payload) = step else { return Ok(Taken::SegmentEnds) };
+        let step = reader.next().map_err(io_error("read", &segment.path));
+        let (head, payload) = match step {
+            Ok(Step::Record(head, payload)) => (head, payload),
+            Ok(Step::End | Step::Bad) => return Ok(Taken::SegmentEnds),
+            Err(error) => return error.is_bad_medium().then_some(Taken::SegmentEnds).ok_or(error),
+        };
         let seq = head.stamp.seq;
         if head.kind == Kind::CatalogAgain {
             self.catalog = again(&self.shared, &segment, &head, payload, begins);

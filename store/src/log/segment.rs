@@ -149,6 +149,11 @@ impl Segment {
         Ok(())
     }
 
+    /// No record in it has a higher place.
+    pub(super) fn highest(&self) -> io::Result<Seq> {
+        highest(&self.path, self.header.first)
+    }
+
     /// The highest place in use at and behind the bad record at `from`; `None`: it was torn while it was written. A record
     /// that is there in its whole length was written, and may have been durable.
     pub(super) fn beyond(&self, from: u64, last: Seq) -> io::Result<Option<Seq>> {
@@ -258,6 +263,11 @@ pub(super) fn first_of(path: &Path) -> Option<Seq> {
         return None;
     }
     path.file_stem()?.to_str()?.parse().ok().map(Seq)
+}
+
+/// No record in a file of this length has a higher place.
+pub(super) fn highest(path: &Path, first: Seq) -> io::Result<Seq> {
+    Ok(Seq(first.0 + std::fs::metadata(path)?.len() / RECORD_BYTES_MIN))
 }
 
 /// What a look at a segment file shows.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Durable, Log, LogError, LogOptions, LogReader, Storing,
-    form::{self, Anchor, Encoder, Gap, HEADER_BYTES, Head, Header, Kind, RECORD_BYTES_MIN},
+    form::{self, Anchor, Encoder, Gap, HEADER_BYTES, Head, Header, Kind},
     io_error,
     queue::{Entry, Queue},
     reader::Shared,
@@ -211,22 +211,31 @@ fn survey(seam: &dyn Seam, options: &LogOptions) -> Result<(Segments, Seq), LogE
     let mut last = options.after;
     for path in seam.list(dir).map_err(io_error("list", dir))? {
         let Some(first) = segment::first_of(&path) else { continue };
-        match segment::look(&path).map_err(io_error("read", &path))? {
-            Found::Segment(segment) => drop(segments.insert(first, segment)),
-            Found::Version(found) => return Err(LogError::Version { path, found }),
+        match segment::look(&path) {
+            Ok(Found::Segment(segment)) => drop(segments.insert(first, segment)),
+            Ok(Found::Version(found)) => return Err(LogError::Version { path, found }),
             // Its header was never synced, so nothing in it was ever called durable.
-            Found::Broken(length) if length <= HEADER_BYTES as u64 => {
-                seam.remove(&path).map_err(io_error("remove", &path))?;
+            Ok(Found::Broken(length)) if length <= HEADER_BYTES as u64 => {
+                if let Err(error) = seam.remove(&path) {
+                    tracing::warn!("{} is empty and could not be removed: {error}", path.display());
+                }
             }
-            Found::Broken(length) => {
-                tracing::error!("{} has no readable beginning and is left out", path.display());
-                // More records than this it cannot hold: their places are not used again.
-                last = last.max(Seq(first.0 + length / RECORD_BYTES_MIN));
+            // One file that cannot be read does not keep the gateway from starting.
+            unreadable => {
+                let why =
+                    unreadable.err().map_or("its header is damaged".to_owned(), |e| e.to_string());
+                tracing::error!("{} is left out: {why}", path.display());
+                last = last.max(segment::highest(&path, first).map_err(io_error("read", &path))?);
             }
         }
     }
     if let Some((_, newest)) = segments.last_key_value() {
-        last = last.max(close_off(seam, newest)?);
+        let used = close_off(seam, newest).or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the end of the log cannot be read");
+            newest.highest().map_err(io_error("read", &newest.path))
+        });
+        last = last.max(used?);
     }
     Ok((segments, last))
 }
