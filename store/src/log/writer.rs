@@ -245,6 +245,10 @@ fn close_off(seam: &dyn Seam, segment: &Segment) -> Result<Seq, LogError> {
     let path = &segment.path;
     let marks = segment.scan().map_err(io_error("read", path))?;
     if !marks.bad {
+        // A run that was killed may have written what it did not sync. From now on it counts as durable.
+        if let Err(error) = seam.append(path).and_then(|mut file| file.sync()) {
+            tracing::warn!("{} could not be synced: {error}", path.display());
+        }
         return Ok(marks.last);
     }
     if let Some(beyond) = segment.beyond(marks.end, marks.last).map_err(io_error("read", path))? {
