@@ -26,7 +26,8 @@
 //! the present. Nothing is promised about the order, and every record is delivered at least once: a repeated line has the
 //! same series and time, so it changes nothing. Only what is durable is sent, and only when its wall time is known.
 //!
-//! Lines that the server refuses are put into quarantine with its words, and never hold up the others.
+//! Lines that the server refuses are put into quarantine with its words, and never hold up the others. A server that never
+//! took a line since the start is not believed that the lines are to blame: the data stays, and its words are shown.
 
 mod batch;
 mod client;
@@ -41,7 +42,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -258,7 +259,8 @@ fn prepare(config: &Config, log: LogReader, dir: &Path) -> Result<Delivery, Star
     }
     // A new run begins with the present.
     let stored = cursors.clone();
-    cursors.hand_over(durable, now());
+    let since = recorded(&log, Seq(cursors.live().0 + 1)).unwrap_or_else(now);
+    cursors.hand_over(durable, since);
     let seed = now().timestamp_nanos_opt().unwrap_or_default().cast_unsigned();
     let (floor, ceiling) = tuning.back_off;
     Ok(Delivery {
@@ -276,7 +278,14 @@ fn prepare(config: &Config, log: LogReader, dir: &Path) -> Result<Delivery, Star
         handed_over: Notify::new(),
         caught_up: Mutex::new(Instant::now()),
         body_bytes: AtomicUsize::new(tuning.batch_bytes),
+        took_any: AtomicBool::new(false),
     })
+}
+
+/// When a record was appended, where it can be read and its clock was right.
+fn recorded(log: &LogReader, seq: Seq) -> Option<DateTime<Utc>> {
+    let record = log.read(seq).ok()?.next()?.ok()?;
+    record.stamp.trust.is_trusted().then_some(record.stamp.wall)
 }
 
 /// Keeps both cursors running until it is told to stop.

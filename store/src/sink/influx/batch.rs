@@ -136,7 +136,13 @@ impl Batcher {
         open: &mut Open,
         chunk: &mut Chunk,
     ) -> bool {
-        let Some(catalog) = catalog else { return true };
+        let Some(catalog) = catalog else {
+            // Whose samples these are stood in a part of the log that is damaged.
+            if let Record::Frame(samples) = record {
+                chunk.skipped += samples.len() as u64;
+            }
+            return true;
+        };
         match record {
             Record::Frame(samples) => {
                 if !self.place(log, stamp, samples) {

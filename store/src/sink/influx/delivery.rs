@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -61,6 +61,8 @@ pub(super) struct Delivery {
     pub(super) caught_up: Mutex<Instant>,
     /// Bytes of a body, before compression.
     pub(super) body_bytes: AtomicUsize,
+    /// The server took something since the start.
+    pub(super) took_any: AtomicBool,
 }
 
 /// The cursors, and what of them is on disk.
@@ -261,6 +263,7 @@ impl Delivery {
             let (retry, words) = match self.client.write(packed(body, &part, &mut ends)).await {
                 Answer::Taken => {
                     pass.answered();
+                    self.took_any.store(true, Ordering::Relaxed);
                     self.server_took();
                     dissection.taken();
                     continue;
@@ -292,9 +295,9 @@ impl Delivery {
         let verdict = dissection.verdict();
         if let Some((_, words)) = verdict.refused.first()
             && verdict.taken == 0
-            && !all_by_the_api
+            && !(all_by_the_api && self.took_any.load(Ordering::Relaxed))
         {
-            // Not one line was good enough for it, and it does not speak as a database does: it is none.
+            // Not one line was good enough for it, and nothing shows that any ever is: then it is not the lines.
             return Err(self.interrupted(pass, Retry::Slow, words.clone()));
         }
         pass.answered();

@@ -241,25 +241,43 @@ async fn a_refused_line_costs_itself_and_its_words_are_kept_with_it() {
 
 #[tokio::test]
 async fn lines_that_are_all_refused_are_given_up_in_bounded_time() {
+    // The second frame is too old for it.
     let server = Server::start(|write: &Write| {
-        let old = write.lines.iter().any(|line| line.ends_with("1000"));
+        let old = write.lines.iter().any(|line| line.ends_with("802000"));
         let words = "{\"message\":\"points beyond retention policy\"}";
         if old { Reply::Refuse(422, words) } else { Reply::Take(204) }
     })
     .await;
     let mut gateway = Gateway::new(200);
-    // The whole of the first frame.
-    let first = gateway.frame();
-    gateway.durable().await;
-    assert!(first.iter().all(|line| line.ends_with("1000")), "{}", first[0]);
     let config = config(&server, Tuning { batch_lines: 5000, ..tuning() });
     let sink = Sink::with(&gateway, &config);
+    let first = gateway.frame();
+    server.wait_for(&first).await;
+    let second = gateway.frame();
+    assert!(second.iter().all(|line| line.ends_with("802000")), "{}", second[0]);
     sink.wait_until(|state| state.rejected_lines == 200).await;
     assert!(server.writes().len() < 100, "{} requests", server.writes().len());
-    let next = gateway.frame();
-    server.wait_for(&next).await;
+    let third = gateway.frame();
+    server.wait_for(&third).await;
     sink.stop().await;
     assert_eq!(gateway.quarantine().len(), 200);
+}
+
+#[tokio::test]
+async fn a_server_that_never_took_a_line_loses_none() {
+    let words = "{\"code\":\"invalid\",\"message\":\"precision is not supported\"}";
+    let server = Server::start(move |_| Reply::Refuse(400, words)).await;
+    let mut gateway = Gateway::new(100);
+    let lines = gateway.frames(2);
+    gateway.durable().await;
+    let sink = Sink::start(&gateway, &server);
+    let state = sink.wait_until(|state| !state.up).await;
+    assert_eq!(state.why.as_deref(), Some("400 Bad Request: precision is not supported"));
+    server.judge(|_| Reply::Take(204));
+    server.wait_for(&lines).await;
+    assert_eq!(sink.wait_until(|state| state.up).await.rejected_lines, 0);
+    sink.stop().await;
+    assert!(gateway.quarantine().is_empty());
 }
 
 #[tokio::test]
