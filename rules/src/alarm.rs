@@ -33,6 +33,16 @@ pub enum Letter {
     Cl,
 }
 
+impl Letter {
+    /// Letters whose process state is active. Under an overlay it is not told.
+    pub fn is_active(self) -> bool {
+        match self {
+            Self::B | Self::C => true,
+            Self::A | Self::D | Self::E | Self::F | Self::G | Self::Bl | Self::Cl => false,
+        }
+    }
+}
+
 impl fmt::Display for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -80,7 +90,7 @@ impl From<Priority> for u8 {
 }
 
 /// What one tick says about a condition, after S8 has been applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
     False,
     /// Cannot be judged: the process state stays and delays pause.
@@ -89,7 +99,7 @@ pub enum Truth {
 }
 
 /// The process state: what the plant does, whoever has seen it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Process {
     #[default]
     Normal,
@@ -101,11 +111,26 @@ pub enum Process {
 }
 
 /// Time accumulated by a delay. The span between two ticks counts only when the test said the same at both (S4).
+///
+/// Written with whole nanoseconds, so that a clean stop loses nothing (S17). A restart pauses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
 pub struct Delay {
     pub counted: Duration,
     /// The last tick counted; an unknown tick pauses.
     running: bool,
+}
+
+impl From<u64> for Delay {
+    fn from(nanoseconds: u64) -> Self {
+        Self { counted: Duration::from_nanos(nanoseconds), running: false }
+    }
+}
+
+impl From<Delay> for u64 {
+    fn from(delay: Delay) -> Self {
+        Self::try_from(delay.counted.as_nanos()).unwrap_or(Self::MAX)
+    }
 }
 
 impl Delay {
@@ -123,7 +148,7 @@ impl Delay {
 }
 
 /// What people still owe the current occurrence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Attention {
     /// Nothing happened since the alarm was last normal.
     #[default]
@@ -160,8 +185,8 @@ pub enum Refusal {
     NothingToReset(Letter),
 }
 
-/// One alarm's state. It is the whole of what a restart has to bring back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One alarm's state. Letter, delay and occurrence tell all of it: see [`Life::resumed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     pub process: Process,
     pub attention: Attention,
@@ -170,6 +195,31 @@ pub struct Life {
 }
 
 impl Life {
+    /// The state behind a letter, as it was left. The delay is that of activation before an active letter, that of
+    /// clearing in one.
+    pub fn resumed(letter: Letter, occurrence: u32, delay: Option<Delay>) -> Self {
+        let attention = match letter {
+            Letter::A | Letter::E | Letter::F | Letter::G => Attention::None,
+            Letter::B | Letter::D | Letter::Bl => Attention::Unacknowledged,
+            Letter::C | Letter::Cl => Attention::Acknowledged,
+        };
+        let process = match (letter.is_active(), delay) {
+            (false, None) => Process::Normal,
+            (false, Some(delay)) => Process::Pending(delay),
+            (true, None) => Process::Active,
+            (true, Some(delay)) => Process::Clearing(delay),
+        };
+        Self { process, attention, occurrence }
+    }
+
+    /// The delay that is running or paused.
+    pub fn delay(&self) -> Option<Delay> {
+        match self.process {
+            Process::Normal | Process::Active => None,
+            Process::Pending(delay) | Process::Clearing(delay) => Some(delay),
+        }
+    }
+
     /// True while the hold test is the one that counts (S3).
     pub fn is_active(&self) -> bool {
         match self.process {

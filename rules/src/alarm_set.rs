@@ -1,7 +1,7 @@
 //! All alarms of a site: rules compiled against the plant, judged once a tick.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     alarm::{Attention, Letter, Life, Priority, Refusal, Step, Timing, Truth},
+    checkpoint::{Checkpoint, Instant, PastAlarm, SavedAlarm},
     language::{
         Code, Conditions, Directory, Field, NotApplicable, Operands, Program, RuleFault, Values,
     },
@@ -155,7 +156,12 @@ impl AlarmSet {
                     alarm.active_since = Some(now.mono);
                     alarm.acknowledged_by = None;
                 }
-                Step::Cleared => alarm.active_since = None,
+                Step::Cleared => {
+                    alarm.active_since = None;
+                    if after == Letter::A {
+                        alarm.acknowledged_by = None;
+                    }
+                }
             }
             let cause = match step {
                 Step::Same => continue,
@@ -209,6 +215,64 @@ impl AlarmSet {
             self.changed.push(index);
         }
         Ok(alarm.transition(rule, (before, after), cause, Some(by), &self.program, values))
+    }
+
+    /// Adds what a later run needs to `checkpoint`.
+    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+        for alarm in &self.alarms {
+            let Some(rule) = self.rules.get(alarm.rule) else { continue };
+            let (letter, delay) = (alarm.life.letter(rule.timing), alarm.life.delay());
+            let name = Arc::clone(&alarm.name);
+            if letter == Letter::A && delay.is_none() {
+                if alarm.life.occurrence > 0 {
+                    checkpoint.occurrences.insert(name, alarm.life.occurrence);
+                }
+                continue;
+            }
+            let saved = SavedAlarm {
+                letter,
+                occurrence: alarm.life.occurrence,
+                priority: rule.priority,
+                delay,
+                active_since: alarm.active_since,
+                acknowledged_by: alarm.acknowledged_by.clone(),
+            };
+            checkpoint.alarms.insert(name, saved);
+        }
+    }
+
+    /// Goes on from an earlier run. Nothing is annunciated; the transitions are those of letters that the rules of today
+    /// do not have, such as a latched one without a latch. Alarms that are no more stay behind in `past`.
+    pub(crate) fn resume(
+        &mut self,
+        past: &mut BTreeMap<Arc<str>, PastAlarm>,
+        place: impl Fn(Instant) -> Mono,
+        values: Values<'_>,
+    ) -> Vec<Transition> {
+        let mut moved = Vec::new();
+        for alarm in &mut self.alarms {
+            let Some(past) = past.remove(&alarm.name) else { continue };
+            let Some(rule) = self.rules.get(alarm.rule) else { continue };
+            alarm.life = Life::resumed(past.letter, past.occurrence, past.delay);
+            let letter = alarm.life.letter(rule.timing);
+            if letter == Letter::A {
+                alarm.life.attention = Attention::None;
+            } else {
+                alarm.acknowledged_by = past.acknowledged_by;
+                alarm.active_since = past.active_since.map(&place);
+            }
+            if letter != past.letter {
+                let letters = (past.letter, letter);
+                let cause = "configuration";
+                moved.push(alarm.transition(rule, letters, cause, None, &self.program, values));
+            }
+        }
+        moved
+    }
+
+    /// Counts on from the last tick of `before`, in the same run.
+    pub(crate) fn carry_on(&mut self, before: &Self) {
+        self.ticked = before.ticked;
     }
 
     /// Every alarm that is not in letter A, with its live operands.

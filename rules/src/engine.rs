@@ -4,8 +4,10 @@
 //! Every step looks at the clock first. One tick goes: freshness of every point → metrics → alarms → ledger. Samples, link
 //! reports and commands act between ticks; what follows from them shows at the next one.
 
+mod restart;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -14,10 +16,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     alarm_set::{AlarmSet, Transition},
+    checkpoint,
     ledger::{Ledger, LedgerRow, RegisterEvent},
     messages::{
-        Action, AlarmView, Change, Command, EVENTS_KEPT, Event, Health, LinkView, SCHEMA, SiteInfo,
-        Snapshot, Update, What,
+        Action, AlarmView, Change, Command, EVENTS_KEPT, Event, Health, LinkView, Outcome, SCHEMA,
+        SiteInfo, Snapshot, Update, What,
     },
     metrics::{Check, Known, Metric, Plan},
     plant::{AssetId, AssetKind, Origin, Plant, PointId, PointSpec},
@@ -39,8 +42,6 @@ const SOME_CURRENT_A: f64 = 1.0;
 const CONVENTIONAL_TRIP: f64 = 1.45;
 /// Standing alarms whose operands are told afresh with every update; a flood is told by its transitions.
 const LIVE_OPERANDS_MAX: usize = 100;
-/// So many idempotency keys are remembered.
-const KEYS_KEPT: usize = 256;
 
 /// What the gateway hands in.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +66,6 @@ pub struct Events {
 struct Slot {
     value: Result<Value, NoData>,
     at: Option<Mono>,
-    /// How much older it is than the start of the gateway, where `at` ends.
-    before_start: Duration,
     /// When it last had a value.
     good_at: Option<Mono>,
     /// Source time of a published point; the ordering guard.
@@ -80,7 +79,6 @@ impl Slot {
         Self {
             value: Err(NoData::NeverSeen),
             at: None,
-            before_start: Duration::ZERO,
             good_at: None,
             source_time: None,
             stale_after: (spec.origin != Origin::Computed).then_some(spec.stale_after),
@@ -88,14 +86,13 @@ impl Slot {
     }
 
     fn is_stale(&self, now: Mono, stale_after: Duration) -> bool {
-        self.at.is_some_and(|at| now.since(at).saturating_add(self.before_start) > stale_after)
+        self.at.is_some_and(|at| now.since(at) > stale_after)
     }
 }
 
 /// When a sample counts as taken (S6).
 struct Stamp {
     at: Mono,
-    before_start: Duration,
     source_time: Option<DateTime<Utc>>,
     /// Too old or out of order for the current value. The ledger has use for it.
     late: bool,
@@ -117,9 +114,16 @@ pub struct Engine {
     ledger: Ledger,
     meters: Meters,
     links: BTreeMap<AssetId, LinkView>,
+    /// Devices whose silence was told.
+    told_down: BTreeSet<Arc<str>>,
     clock: Option<Now>,
+    /// The last time at which the wall clock was trusted.
+    trusted: Option<Now>,
+    /// The first step: nobody was listening before.
+    started: Option<Mono>,
     counts: Counts,
-    keys: VecDeque<String>,
+    /// Idempotency keys and what came of them, oldest first.
+    keys: VecDeque<(String, Outcome)>,
     told: Told,
 }
 
@@ -174,7 +178,10 @@ impl Engine {
             transitions: Vec::with_capacity(alarms.len()),
             alarms,
             links: BTreeMap::new(),
+            told_down: BTreeSet::new(),
             clock: None,
+            trusted: None,
+            started: None,
             counts: Counts::default(),
             keys: VecDeque::new(),
             told: Told::new(&plant),
@@ -280,18 +287,16 @@ impl Engine {
             let slot = &mut self.slots[sample.point.index()];
             slot.value.clone_from(&sample.value);
             slot.at = Some(stamp.at);
-            slot.before_start = stamp.before_start;
             if slot.value.is_ok() {
                 slot.good_at = Some(stamp.at);
             }
             slot.source_time = stamp.source_time;
             self.told.dirty.mark(sample.point);
         }
-        // The register keeps its own order. What it showed before the start belongs to no time of this run.
+        // The register keeps its own order.
         if let (Some(meter), Ok(value)) =
             (self.meters.of_point[sample.point.index()], &sample.value)
             && let Some(value) = value.as_number()
-            && stamp.before_start.is_zero()
         {
             let mut found = Vec::new();
             let reading = RegisterSnapshot { at: stamp.at, value };
@@ -305,19 +310,13 @@ impl Engine {
     fn stamp(&self, now: &Now, sample: &Sample) -> Stamp {
         let newest = self.slots[sample.point.index()].source_time;
         let (Some(source), Some(received)) = (sample.source_time, now.label(sample.at)) else {
-            return Stamp {
-                at: sample.at,
-                before_start: Duration::ZERO,
-                source_time: sample.source_time,
-                late: false,
-            };
+            return Stamp { at: sample.at, source_time: sample.source_time, late: false };
         };
         let age = received - source;
         let source = if -age > PUBLISHED_MAX_AHEAD { received } else { source };
         let old = age.to_std().unwrap_or(Duration::ZERO);
         Stamp {
             at: sample.at - old,
-            before_start: old.saturating_sub(sample.at.0),
             source_time: Some(source),
             late: age > PUBLISHED_MAX_AGE || newest.is_some_and(|newest| source < newest),
         }
@@ -325,29 +324,45 @@ impl Engine {
 
     /// A device that answers from the start is no news; one that stops, or comes back, is.
     fn link(&mut self, now: &Now, link: &LinkView, out: &mut Events) {
-        let told_down =
-            self.links.insert(link.device, link.clone()).is_some_and(|before| is_down(&before));
+        self.links.insert(link.device, link.clone());
         self.told.links.mark(link.device);
-        if is_down(link) != told_down {
+        if !link.up && link.trouble.is_none() {
+            // Not tried yet.
+            return;
+        }
+        let name = Arc::clone(&self.plant.asset(link.device).name);
+        let news = if link.up {
+            self.told_down.remove(&name)
+        } else {
+            self.told_down.insert(Arc::clone(&name))
+        };
+        if news {
             let why = if link.up { None } else { link.trouble.clone() };
             let why = why.unwrap_or_else(|| "answers again".to_owned());
-            out.events.push(event(
-                now,
-                now.mono,
-                Some(Arc::clone(&self.plant.asset(link.device).name)),
-                What::Link { up: link.up, why },
-            ));
+            out.events.push(event(now, now.mono, Some(name), What::Link { up: link.up, why }));
+        }
+    }
+
+    /// What came of the command with this idempotency key, also in an earlier run; `None` for a new key, and for one of
+    /// more than 256 commands ago.
+    pub fn outcome(&self, key: &str) -> Option<&Outcome> {
+        self.keys.iter().rev().find(|(kept, _)| kept == key).map(|(_, outcome)| outcome)
+    }
+
+    /// What is known of every computed point as of the last tick, for the log.
+    pub fn computed_samples(&self, now: Now, out: &mut Vec<Sample>) {
+        for point in self.plant.point_ids() {
+            if self.plant.point(point).origin == Origin::Computed {
+                let value = self.known[point.index()].value.map(Value::Number);
+                out.push(Sample { point, at: now.mono, source_time: None, value });
+            }
         }
     }
 
     fn command(&mut self, now: &Now, command: &Command, out: &mut Events) {
-        if self.keys.contains(&command.key) {
+        if self.outcome(&command.key).is_some() {
             return;
         }
-        if self.keys.len() >= KEYS_KEPT {
-            self.keys.pop_front();
-        }
-        self.keys.push_back(command.key.clone());
         let (by, values) = (&command.by, &self.for_rules);
         let (alarm, done) = match &command.action {
             Action::Ack { alarm, occurrence } => {
@@ -355,13 +370,17 @@ impl Engine {
             }
             Action::Reset { alarm } => (alarm, self.alarms.reset(alarm, by, values)),
         };
-        let (asset, what) = match done {
-            Ok(Transition { asset, moved }) => (self.name(asset), What::Moved(moved)),
+        let (asset, what, outcome) = match done {
+            Ok(Transition { asset, moved }) => {
+                (self.name(asset), What::Moved(moved), Outcome::Done)
+            }
             Err(why) => {
-                let (alarm, by) = (Arc::clone(alarm), command.by.clone());
-                (None, What::Rejected { alarm, why: why.to_string(), by })
+                let (alarm, by, why) = (Arc::clone(alarm), command.by.clone(), why.to_string());
+                let outcome = Outcome::Rejected { why: why.clone() };
+                (None, What::Rejected { alarm, why, by }, outcome)
             }
         };
+        checkpoint::remember(&mut self.keys, &command.key, outcome);
         out.events.push(event(now, now.mono, asset, what));
     }
 
@@ -393,14 +412,18 @@ impl Engine {
                 self.ledger.watch(now, *meter, power_kw, &mut found);
             }
         }
-        self.ledger.advance(now, &mut out.rows);
+        self.ledger.advance(now, &mut out.rows, &mut found);
         report_registers(now, &found, out);
         self.count_rate(now);
     }
 
     fn watch_clock(&mut self, now: &Now, out: &mut Events) {
-        let Some(before) = self.clock.replace(*now) else { return };
+        self.started.get_or_insert(now.mono);
         let trusted = now.wall.trust.is_trusted();
+        if trusted {
+            self.trusted = Some(*now);
+        }
+        let Some(before) = self.clock.replace(*now) else { return };
         let step = now.wall.utc - before.project(now.mono);
         let stepped = step.abs() > CLOCK_STEP;
         if stepped || trusted != before.wall.trust.is_trusted() {
@@ -423,7 +446,9 @@ impl Engine {
                 (Some(_), Ok(_)) if slot.is_stale(now.mono, stale_after) => Err(NoData::Stale),
                 (Some(_), Ok(value)) => value.as_number().ok_or(NoData::NotANumber),
             };
-            let known = Known { value, at: slot.at, good_at: slot.good_at, coverage: None };
+            // Silence before the first answer counts from the start.
+            let good_at = slot.good_at.or(self.started);
+            let known = Known { value, at: slot.at, good_at, coverage: None };
             if *place != known {
                 *place = known;
                 self.told.dirty.mark(PointId(u32::try_from(index).unwrap_or(u32::MAX)));
@@ -493,11 +518,6 @@ impl Meters {
     }
 }
 
-/// Known to be down, rather than not tried yet.
-fn is_down(link: &LinkView) -> bool {
-    !link.up && link.trouble.is_some()
-}
-
 /// The reading that a check doubts, and whether the other one contradicts it.
 fn contradiction(check: Check, known: &[Known]) -> (PointId, bool) {
     let value = |point: PointId| known[point.index()].value.map_or(0.0, f64::abs);
@@ -536,16 +556,31 @@ impl Told {
 
     fn remember(&mut self, events: &[Event], rows: &[LedgerRow]) {
         for event in events {
-            if self.journal.len() >= EVENTS_KEPT {
-                self.journal.pop_front();
-            }
-            self.journal.push_back(event.clone());
+            self.keep_event(event.clone());
         }
         self.events.extend_from_slice(events);
         for row in rows {
-            self.ledger.insert(Arc::clone(&row.meter), row.clone());
+            self.keep_row(row);
         }
         self.rows.extend_from_slice(rows);
+    }
+
+    fn keep_event(&mut self, event: Event) {
+        if self.journal.len() >= EVENTS_KEPT {
+            self.journal.pop_front();
+        }
+        self.journal.push_back(event);
+    }
+
+    fn keep_row(&mut self, row: &LedgerRow) {
+        self.ledger.insert(Arc::clone(&row.meter), row.clone());
+    }
+
+    /// Goes on counting where `before` left off. What was marked there is in the snapshot that follows.
+    fn carry_over(&mut self, before: Self) {
+        let Self { seq, events, rows, journal, ledger, last_tick, .. } = before;
+        (self.seq, self.last_tick) = (seq, last_tick);
+        (self.events, self.rows, self.journal, self.ledger) = (events, rows, journal, ledger);
     }
 }
 

@@ -3,6 +3,12 @@
 //! A boundary between two snapshots is interpolated linearly and both snapshots are kept (domain facts §8.1). While wall
 //! time is not trusted nothing is attributed: differences wait on the monotonic clock, and get their wall time
 //! afterwards. Nothing measured is lost, and no interval gets energy of another time.
+//!
+//! A restart is a gap like any other: the register's difference over it is the energy, and the gap is as long as the wall
+//! clocks say. Until the new run can trust its own, the accounts of the earlier one stay on the clock of that run, and
+//! what registers show meanwhile is kept beside them.
+
+mod resume;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     plant::{AssetId, Detail, Plant},
     register::{Delta, Flag, Register, RegisterLimits, RegisterSnapshot, Step},
-    time::{Mono, Now, Trust},
+    time::{Mono, Now, Shift, Trust},
 };
+
+pub use self::resume::SavedAccount;
 
 /// Length of a ledger interval.
 pub const INTERVAL: TimeDelta = TimeDelta::minutes(15);
@@ -71,16 +79,18 @@ pub struct RegisterEvent {
 }
 
 /// The ledger of all meters, in memory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     accounts: BTreeMap<AssetId, Account>,
 }
 
 /// One meter's register, what waits for a trusted clock, and its open intervals.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 struct Account {
     meter: Arc<str>,
     register: Register,
+    /// Register, differences and `accounted_to` are still on the clock of an earlier run.
+    aside: Option<Aside>,
     waiting: VecDeque<Waiting>,
     /// Open intervals by start. Mostly one; a bridged gap fills several at once.
     open: BTreeMap<DateTime<Utc>, LedgerRow>,
@@ -91,8 +101,20 @@ struct Account {
     stuck: bool,
 }
 
+/// An account that waits for a trusted clock to be brought over from an earlier run.
+#[derive(Clone, Debug)]
+struct Aside {
+    /// An instant of the earlier run on both its clocks, wall time trusted.
+    clock: Now,
+    /// When this run took over.
+    resumed: Mono,
+    /// What the register showed in this run, newest last.
+    early: VecDeque<RegisterSnapshot>,
+}
+
 /// Something that happened on the monotonic clock and has no wall time yet.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Waiting {
     Measured(Delta),
     /// No amount for this span.
@@ -132,19 +154,12 @@ impl Ledger {
         events: &mut Vec<RegisterEvent>,
     ) {
         let Some(account) = self.accounts.get_mut(&meter) else { return };
-        let before = account.register.baseline_at();
-        let found = match account.register.observe(reading.at, reading.value) {
-            Step::First | Step::Duplicate | Step::Held => return,
-            Step::Accepted(delta) => Waiting::Measured(delta),
-            Step::Missing(flag) => {
-                Waiting::Lost { from: before.unwrap_or(reading.at), to: reading.at, flag }
-            }
-        };
-        if let Some(flag) = found.flag() {
-            events.push(RegisterEvent { meter: Arc::clone(&account.meter), at: reading.at, flag });
+        account.rejoin(now, events);
+        if let Some(aside) = &mut account.aside {
+            aside.keep(reading);
+        } else if account.take(reading, events) {
+            account.attribute(now, rows);
         }
-        account.wait(found);
-        account.attribute(now, rows);
     }
 
     /// Marks a register that stands still under load; `power_kw` is the meter's own reading. Reported once per standstill.
@@ -171,9 +186,57 @@ impl Ledger {
     }
 
     /// Attributes what waited, as soon as wall time is trusted. Call it once a tick.
-    pub fn advance(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
+    pub fn advance(
+        &mut self,
+        now: &Now,
+        rows: &mut Vec<LedgerRow>,
+        events: &mut Vec<RegisterEvent>,
+    ) {
         for account in self.accounts.values_mut() {
+            account.rejoin(now, events);
             account.attribute(now, rows);
+        }
+    }
+
+    /// The names of all meters.
+    pub fn meters(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.accounts.values().map(|account| &account.meter)
+    }
+
+    /// What a later run needs to go on.
+    pub fn saved(&self) -> BTreeMap<Arc<str>, SavedAccount> {
+        self.accounts
+            .values()
+            .filter_map(|account| Some((Arc::clone(&account.meter), account.saved()?)))
+            .collect()
+    }
+
+    /// Goes on from an earlier run. `clock` is an instant of that run with trusted wall time; without one its accounts
+    /// have no place in time and are given up. `closed` are the rows, oldest first, that were closed after `accounts`
+    /// were saved. Meters that are no more stay behind in both.
+    pub fn resume(
+        &mut self,
+        now: &Now,
+        clock: Option<Now>,
+        accounts: &mut BTreeMap<Arc<str>, SavedAccount>,
+        closed: &mut BTreeMap<Arc<str>, Vec<LedgerRow>>,
+    ) {
+        for account in self.accounts.values_mut() {
+            let saved = accounts.remove(&account.meter);
+            let rows = closed.remove(&account.meter).unwrap_or_default();
+            account.resume(now, clock, saved, &rows);
+        }
+    }
+
+    /// Takes over the accounts of the meters that `before`, of the same run, has too.
+    pub fn carry_over(&mut self, before: &Self) {
+        let by_name: BTreeMap<_, _> =
+            before.accounts.values().map(|account| (&account.meter, account)).collect();
+        for account in self.accounts.values_mut() {
+            let Some(before) = by_name.get(&account.meter) else { continue };
+            let limits = *account.register.limits();
+            *account = Account { register: Register::new(limits), ..(*before).clone() };
+            account.register.resume(before.register.seen().clone());
         }
     }
 
@@ -188,7 +251,35 @@ impl Ledger {
     }
 }
 
+impl Aside {
+    /// Bounded like what waits for a trusted clock: from a register that rises, one of two neighbours may go without loss.
+    fn keep(&mut self, reading: RegisterSnapshot) {
+        if self.early.len() >= WAITING_MAX {
+            let all = std::mem::take(&mut self.early);
+            let mut odd = false;
+            self.early.extend(all.into_iter().filter(|_| {
+                odd = !odd;
+                odd
+            }));
+        }
+        self.early.push_back(reading);
+    }
+}
+
 impl Waiting {
+    fn shift(&mut self, shift: &Shift) {
+        match self {
+            Self::Measured(delta) => {
+                delta.from.at = shift.place(delta.from.at);
+                delta.to.at = shift.place(delta.to.at);
+            }
+            Self::Lost { from, to, .. } => {
+                *from = shift.place(*from);
+                *to = shift.place(*to);
+            }
+        }
+    }
+
     fn flag(&self) -> Option<Flag> {
         match self {
             Self::Measured(delta) => delta.flag,
@@ -218,12 +309,31 @@ impl Account {
         Self {
             meter,
             register,
+            aside: None,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
             accounted_to: None,
             waited: false,
             stuck: false,
         }
+    }
+
+    /// Follows the register; true when there is something to attribute.
+    fn take(&mut self, reading: RegisterSnapshot, events: &mut Vec<RegisterEvent>) -> bool {
+        let before = self.register.baseline();
+        let found = match self.register.observe(reading.at, reading.value) {
+            Step::First | Step::Duplicate | Step::Held => return false,
+            Step::Accepted(delta) => Waiting::Measured(delta),
+            Step::Missing(flag) => {
+                let from = before.map_or(reading.at, |before| before.at);
+                Waiting::Lost { from, to: reading.at, flag }
+            }
+        };
+        if let Some(flag) = found.flag() {
+            events.push(RegisterEvent { meter: Arc::clone(&self.meter), at: reading.at, flag });
+        }
+        self.wait(found);
+        true
     }
 
     fn wait(&mut self, found: Waiting) {
@@ -244,24 +354,52 @@ impl Account {
     }
 
     fn attribute(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
+        // What an earlier run left open closes with the first that this run adds.
+        while self.attribute_next(now) {
+            self.close(rows);
+        }
+    }
+
+    /// False when nothing waits, or has to go on waiting.
+    fn attribute_next(&mut self, now: &Now) -> bool {
         if !now.wall.trust.is_trusted() {
             self.waited = true;
-            return;
+            return false;
         }
-        let later = std::mem::take(&mut self.waited);
-        while let Some(found) = self.waiting.pop_front() {
-            let mut flags: Vec<Flag> = found.flag().into_iter().collect();
-            if later {
-                flags.push(Flag::TimeAssignedLater);
-            }
-            if now.wall.trust == Trust::Unsynchronised {
-                flags.push(Flag::Unsynchronised);
-            }
-            match found {
-                Waiting::Measured(delta) => self.spread(now, &delta, flags),
-                Waiting::Lost { from, to, .. } => self.mark_lost(now, (from, to), flags),
-            }
-            self.close(rows);
+        let Some(found) = self.waiting.pop_front() else {
+            self.waited = false;
+            return false;
+        };
+        let mut flags: Vec<Flag> = found.flag().into_iter().collect();
+        if self.waited {
+            flags.push(Flag::TimeAssignedLater);
+        }
+        if now.wall.trust == Trust::Unsynchronised {
+            flags.push(Flag::Unsynchronised);
+        }
+        match found {
+            Waiting::Measured(delta) => self.spread(now, &delta, flags),
+            Waiting::Lost { from, to, .. } => self.mark_lost(now, (from, to), flags),
+        }
+        true
+    }
+
+    /// Brings the account over from the clock of an earlier run, once wall time is trusted: the gap between the runs is as
+    /// long as it really was.
+    fn rejoin(&mut self, now: &Now, events: &mut Vec<RegisterEvent>) {
+        let Some(aside) = &self.aside else { return };
+        let Some(shift) = Shift::by_wall(&aside.clock, now, aside.resumed) else { return };
+        self.register.shift(&shift);
+        for found in &mut self.waiting {
+            found.shift(&shift);
+        }
+        if let Some((at, _)) = &mut self.accounted_to {
+            *at = shift.place(*at);
+        }
+        let early = self.aside.take().map(|aside| aside.early).unwrap_or_default();
+        self.waited |= !early.is_empty();
+        for reading in early {
+            self.take(reading, events);
         }
     }
 

@@ -20,6 +20,7 @@ pub mod alarm_set;
 pub mod calc;
 pub mod calendar;
 pub mod chain;
+pub mod checkpoint;
 pub mod coolant;
 pub mod demand;
 pub mod density;

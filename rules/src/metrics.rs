@@ -29,7 +29,7 @@ pub struct Known {
     pub value: Result<f64, NoData>,
     /// Time of the sample; of a metric, of its oldest input.
     pub at: Option<Mono>,
-    /// When a device last gave it a value; not kept for metrics.
+    /// When a device last gave it a value, or else when the gateway began to listen; not kept for metrics.
     pub good_at: Option<Mono>,
     pub coverage: Option<Coverage>,
 }
@@ -350,7 +350,7 @@ impl Formula {
             }
             Self::Aggregate { members, figure } => inputs.aggregate(members, *figure)?,
             Self::Silence { reply } => {
-                let last = inputs.known[reply.index()].good_at.unwrap_or(Mono::ZERO);
+                let last = inputs.known[reply.index()].good_at.unwrap_or(now);
                 inputs.saw(Some(now));
                 now.since(last).as_secs_f64()
             }

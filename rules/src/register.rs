@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{plant::Meter, time::Mono};
+use crate::{
+    plant::Meter,
+    time::{Mono, Shift},
+};
 
 /// Margin on the declared plausible maximum power.
 const POWER_MARGIN: f64 = 1.2;
@@ -149,13 +152,40 @@ pub enum Step {
 }
 
 /// Follows one register.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Register {
     limits: RegisterLimits,
+    seen: Seen,
+}
+
+/// What a register has shown so far; the whole of what a restart has to bring back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     baseline: Option<RegisterSnapshot>,
     last_change: Mono,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<Held>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     abandoned: Option<Abandoned>,
+}
+
+impl Seen {
+    /// Moves everything to the clock of another run.
+    fn shift(&mut self, shift: &Shift) {
+        let Self { baseline, last_change, held, abandoned } = self;
+        *last_change = shift.place(*last_change);
+        if let Some(baseline) = baseline {
+            baseline.at = shift.place(baseline.at);
+        }
+        if let Some(held) = held {
+            held.last.at = shift.place(held.last.at);
+        }
+        if let Some(abandoned) = abandoned {
+            abandoned.before.at = shift.place(abandoned.before.at);
+            abandoned.covered_to = shift.place(abandoned.covered_to);
+        }
+    }
 }
 
 /// The baseline before a fall. One corrupt read must not cost, or invent, the energy around it.
@@ -176,24 +206,45 @@ struct Held {
 
 impl Register {
     pub fn new(limits: RegisterLimits) -> Self {
-        Self { limits, baseline: None, last_change: Mono::ZERO, held: None, abandoned: None }
+        Self { limits, seen: Seen::default() }
+    }
+
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Goes on from what was seen in an earlier run, or under other limits.
+    pub fn resume(&mut self, seen: Seen) {
+        self.seen = seen;
+    }
+
+    /// Moves what was seen to the clock of another run.
+    pub fn shift(&mut self, shift: &Shift) {
+        self.seen.shift(shift);
     }
 
     pub fn limits(&self) -> &RegisterLimits {
         &self.limits
     }
 
-    /// When the last believed snapshot was taken.
-    pub fn baseline_at(&self) -> Option<Mono> {
-        self.baseline.map(|baseline| baseline.at)
+    /// The last believed snapshot.
+    pub fn baseline(&self) -> Option<RegisterSnapshot> {
+        self.seen.baseline
+    }
+
+    /// Goes on from a snapshot whatever was seen before it.
+    pub fn rebase(&mut self, cur: RegisterSnapshot) {
+        self.seen.baseline = Some(cur);
+        self.seen.held = None;
+        self.seen.abandoned = None;
     }
 
     /// Takes the next snapshot. `value` is finite: the codec sees to that.
     pub fn observe(&mut self, at: Mono, value: f64) -> Step {
         let cur = RegisterSnapshot { at, value };
-        let Some(prev) = self.baseline else {
+        let Some(prev) = self.seen.baseline else {
             self.rebase(cur);
-            self.last_change = at;
+            self.seen.last_change = at;
             return Step::First;
         };
         if at <= prev.at {
@@ -202,10 +253,10 @@ impl Register {
         let gap = at.since(prev.at);
         if self.limits.modulus.is_some_and(|modulus| self.limits.most(gap, value) >= modulus) {
             self.rebase(cur);
-            self.last_change = at;
+            self.seen.last_change = at;
             return Step::Missing(Flag::Ambiguous);
         }
-        let most = self.limits.most(at.since(self.last_change).max(gap), value);
+        let most = self.limits.most(at.since(self.seen.last_change).max(gap), value);
         let delta = value - prev.value;
         if delta < 0.0 {
             return self.fell(prev, cur, most);
@@ -221,13 +272,13 @@ impl Register {
 
     /// True when the register has stood still longer than a load of `power_kw` explains (§8.1, catalog `meter.stuck`).
     pub fn is_stuck(&self, now: Mono, power_kw: f64) -> bool {
-        let Some(baseline) = self.baseline else { return false };
+        let Some(baseline) = self.seen.baseline else { return false };
         if power_kw <= 0.05 * self.limits.max_power {
             return false;
         }
         let three_steps_s = 3.0 * self.limits.quantum(baseline.value) / power_kw * 3600.0;
         // Only while it is being read: silence has an alarm of its own.
-        baseline.at.since(self.last_change).as_secs_f64()
+        baseline.at.since(self.seen.last_change).as_secs_f64()
             > three_steps_s.max(STUCK_AFTER.as_secs_f64())
             && now.since(baseline.at) <= self.limits.interval * BRIDGED_INTERVALS
     }
@@ -241,19 +292,19 @@ impl Register {
         }
         if (0.0..=most).contains(&cur.value) {
             let step = self.accept(prev, cur, cur.value, Some(Flag::Reset));
-            self.abandoned =
+            self.seen.abandoned =
                 Some(Abandoned { before: prev, covered_to: cur.at, credited: cur.value });
             return step;
         }
         self.rebase(cur);
-        self.last_change = cur.at;
-        self.abandoned = Some(Abandoned { before: prev, covered_to: prev.at, credited: 0.0 });
+        self.seen.last_change = cur.at;
+        self.seen.abandoned = Some(Abandoned { before: prev, covered_to: prev.at, credited: 0.0 });
         Step::Missing(Flag::Replaced)
     }
 
     /// A fall that lasted one read was a corrupt read, not an exchange: go on from the baseline before it.
     fn resume_abandoned(&mut self, cur: RegisterSnapshot) -> Option<Step> {
-        let Abandoned { before, covered_to, credited } = self.abandoned?;
+        let Abandoned { before, covered_to, credited } = self.seen.abandoned?;
         let delta = cur.value - before.value;
         if delta < credited || delta > self.limits.most(cur.at.since(before.at), cur.value) {
             return None;
@@ -263,14 +314,14 @@ impl Register {
     }
 
     fn hold(&mut self, prev: RegisterSnapshot, cur: RegisterSnapshot) -> Step {
-        let reads = match self.held {
+        let reads = match self.seen.held {
             Some(held) if self.agrees(held.last, cur) => held.reads + 1,
             _ => 1,
         };
         if reads >= READS_THAT_AGREE {
             return self.accept(prev, cur, cur.value - prev.value, Some(Flag::Suspicious));
         }
-        self.held = Some(Held { last: cur, reads });
+        self.seen.held = Some(Held { last: cur, reads });
         Step::Held
     }
 
@@ -288,15 +339,9 @@ impl Register {
     ) -> Step {
         let bridged = to.at.since(from.at) > self.limits.interval * BRIDGED_INTERVALS;
         if amount > 0.0 || flag.is_some() {
-            self.last_change = to.at;
+            self.seen.last_change = to.at;
         }
         self.rebase(to);
         Step::Accepted(Delta { from, to, amount, bridged, flag })
-    }
-
-    fn rebase(&mut self, cur: RegisterSnapshot) {
-        self.baseline = Some(cur);
-        self.held = None;
-        self.abandoned = None;
     }
 }

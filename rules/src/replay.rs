@@ -2,6 +2,9 @@
 //!
 //! Ticks run each second from 0 to the time of the last line. A sample at a tick's time comes before it, an operation
 //! after it. The points are declared with the rules, so that no site is needed, or are those of a site.
+//!
+//! A restart ends the engine: what comes while it is down is lost, and a new one goes on from the checkpoint and the
+//! journal, as in the gateway. A clean stop writes a checkpoint; a crash leaves the last of every ten seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,19 +15,22 @@ use thiserror::Error;
 use crate::{
     alarm::Letter,
     alarm_set::AlarmSet,
+    checkpoint::{Checkpoint, Recorded},
     engine::{Engine, Events, Input},
     language::RuleFault,
-    messages::{Action, Command, SiteInfo, What},
+    messages::{self, Action, Command, Event, SiteInfo, What},
     metrics::Plan,
     plant::{Asset, AssetKind, Detail, Origin, Plant, PointId, PointKind, PointSpec},
     rule::RuleSpec,
-    time::{BootId, Mono, Now, Trust, Wall},
+    time::{BootId, Moment, Mono, Now, Trust, Wall},
     units::Unit,
     value::{NoData, Sample, Value},
 };
 
 /// A trace longer than this is refused.
 pub const LONGEST_S: f64 = 366.0 * 86_400.0;
+/// Seconds between two checkpoints.
+const CHECKPOINT_EVERY: u32 = 10;
 
 /// A point that exists for a replay only.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +53,24 @@ pub struct Line {
     pub v: Option<f64>,
     pub q: Option<String>,
     pub src: Option<f64>,
-    /// Without `point`: `ack` (`occ`, `by`) or `reset` (`by`) of `alarm`, or `clock_step` by `delta` seconds.
+    /// Without `point`: `ack` (`occ`, `by`) or `reset` (`by`) of `alarm`, `clock_step` by `delta` seconds, or `restart`
+    /// (`mode` is `clean` or `crash`), after which the next tick is that at `resume`.
     pub op: Option<String>,
     pub alarm: Option<String>,
     pub occ: Option<u32>,
     pub by: Option<String>,
     pub reason: Option<String>,
     pub delta: Option<f64>,
+    pub mode: Option<Mode>,
+    pub resume: Option<f64>,
+}
+
+/// How an engine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Clean,
+    Crash,
 }
 
 /// What a replay tells: a transition, or the refusal of an operation.
@@ -92,21 +109,47 @@ pub enum TraceFault {
     UnknownOperation(String),
     #[error("\"{op}\" needs \"{key}\"")]
     Lacks { op: &'static str, key: &'static str },
+    #[error("\"resume\" lies before the restart")]
+    ResumesEarlier,
 }
 
 enum Step {
     Sample { point: PointId, value: Result<f64, NoData>, source_s: Option<f64> },
     Operate { by: String, action: Action },
     SetClock { delta: TimeDelta },
+    Restart { mode: Mode, resume_s: f64 },
 }
 
 /// Rules on a bench: an engine that sees declared points only.
 pub struct Bench {
+    rules: Vec<RuleSpec>,
+    plan: Plan,
     engine: Engine,
     points: HashMap<Arc<str>, (PointId, bool)>,
     offset: TimeDelta,
     operations: u64,
     events: Events,
+    run: Run,
+    disk: Disk,
+}
+
+/// When the engine of today began.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    boot: BootId,
+    started_s: f64,
+}
+
+/// What survives the engine: a checkpoint and the journal after it.
+#[derive(Default)]
+struct Disk {
+    checkpoint: Option<Checkpoint>,
+    journal: Vec<(Moment, Entry)>,
+}
+
+enum Entry {
+    Event(Event),
+    Command(Command, messages::Outcome),
 }
 
 impl Bench {
@@ -144,10 +187,18 @@ impl Bench {
         points: HashMap<Arc<str>, (PointId, bool)>,
         rules: &[RuleSpec],
     ) -> Result<Self, Vec<RuleFault>> {
-        let set = AlarmSet::compile(rules, &plan.plant)?.set;
-        let engine = Engine::new(bench_site(), BootId(0), plan, set);
-        let (offset, events) = (TimeDelta::zero(), Events::default());
-        Ok(Self { engine, points, offset, operations: 0, events })
+        let run = Run { boot: BootId(0), started_s: 0.0 };
+        Ok(Self {
+            engine: engine(rules, &plan, run.boot)?,
+            rules: rules.to_vec(),
+            plan,
+            points,
+            offset: TimeDelta::zero(),
+            operations: 0,
+            events: Events::default(),
+            run,
+            disk: Disk::default(),
+        })
     }
 
     /// Plays a trace, at least until the tick at `until_s`. Lines may stand in any order.
@@ -209,6 +260,7 @@ impl Bench {
                 let delta = delta.ok_or(TraceFault::Lacks { op: "clock_step", key: "delta" })?;
                 Ok(Step::SetClock { delta: span(delta) })
             }
+            (None, Some("restart")) => read_restart(line),
             (None, Some(other)) => Err(TraceFault::UnknownOperation(other.to_owned())),
             (Some(_), Some(_)) | (None, None) => Err(TraceFault::NeitherNor),
         }
@@ -228,20 +280,60 @@ impl Bench {
 
     fn now(&self, t: f64) -> Now {
         let utc = DateTime::UNIX_EPOCH + span(t) + self.offset;
-        let mono = Mono(Duration::from_secs_f64(t));
+        // Every run has a clock of its own.
+        let up = Duration::try_from_secs_f64(t - self.run.started_s).unwrap_or_default();
+        let mono = Mono::START.plus(up);
         Now { mono, wall: Wall { utc, trust: Trust::Synchronised } }
     }
 
     fn tick(&mut self, tick: u32, outcomes: &mut Vec<Outcome>) {
         let t = f64::from(tick);
+        if t < self.run.started_s {
+            return;
+        }
         self.engine.step(self.now(t), Input::Tick, &mut self.events);
         self.tell(t, "", outcomes);
+        if tick.is_multiple_of(CHECKPOINT_EVERY) {
+            self.checkpoint(t);
+        }
+    }
+
+    fn checkpoint(&mut self, t: f64) {
+        self.disk.checkpoint = Some(self.engine.checkpoint(self.now(t)));
+        self.disk.journal.clear();
+    }
+
+    /// Another engine goes on from what is on disk.
+    fn restart(&mut self, t: f64, mode: Mode, resume_s: f64) {
+        match mode {
+            Mode::Clean => self.checkpoint(t),
+            Mode::Crash => {}
+        }
+        self.run = Run { boot: BootId(self.run.boot.0 + 1), started_s: resume_s };
+        // They fitted before.
+        let Ok(next) = engine(&self.rules, &self.plan, self.run.boot) else { return };
+        self.engine = next;
+        let now = self.now(resume_s);
+        let journal = self.disk.journal.iter().map(|(moment, entry)| {
+            let recorded = match entry {
+                Entry::Event(event) => Recorded::Event(event),
+                Entry::Command(command, outcome) => Recorded::Command(command, outcome),
+            };
+            (*moment, recorded)
+        });
+        // The same rules, so that nothing is told of them.
+        self.engine.restore(now, self.disk.checkpoint.clone(), journal);
     }
 
     fn take(&mut self, t: f64, step: Step, outcomes: &mut Vec<Outcome>) {
         let now = self.now(t);
+        let down = t < self.run.started_s;
         let mut operation = "";
         match step {
+            Step::SetClock { delta } => self.offset += delta,
+            // Nobody hears it.
+            Step::Sample { .. } | Step::Operate { .. } | Step::Restart { .. } if down => {}
+            Step::Restart { mode, resume_s } => self.restart(t, mode, resume_s),
             Step::Sample { point, value, source_s } => {
                 let source_time = source_s.map(|source| DateTime::UNIX_EPOCH + span(source));
                 let sample =
@@ -256,15 +348,20 @@ impl Bench {
                 };
                 let command = Command { key: self.operations.to_string(), by, action };
                 self.engine.step(now, Input::Command(&command), &mut self.events);
+                if let Some(outcome) = self.engine.outcome(&command.key) {
+                    let entry = Entry::Command(command, outcome.clone());
+                    self.disk.journal.push((Moment { boot: self.run.boot, at: now }, entry));
+                }
             }
-            Step::SetClock { delta } => self.offset += delta,
         }
         self.tell(t, operation, outcomes);
     }
 
     /// `operation` is the one that a refusal refuses; between operations there is none.
     fn tell(&mut self, t: f64, operation: &str, outcomes: &mut Vec<Outcome>) {
+        let moment = Moment { boot: self.run.boot, at: self.now(t) };
         for event in self.events.events.drain(..) {
+            self.disk.journal.push((moment, Entry::Event(event.clone())));
             match event.what {
                 What::Moved(moved) => outcomes.push(Outcome::Moved {
                     t,
@@ -292,6 +389,24 @@ impl Bench {
 /// The operations of a trace that act on an alarm.
 const ACK: &str = "ack";
 const RESET: &str = "reset";
+
+fn engine(rules: &[RuleSpec], plan: &Plan, boot: BootId) -> Result<Engine, Vec<RuleFault>> {
+    let set = AlarmSet::compile(rules, &plan.plant)?.set;
+    Ok(Engine::new(bench_site(), boot, plan.clone(), set))
+}
+
+fn read_restart(line: &Line) -> Result<Step, TraceFault> {
+    const OP: &str = "restart";
+    let mode = line.mode.ok_or(TraceFault::Lacks { op: OP, key: "mode" })?;
+    let resume_s = line.resume.ok_or(TraceFault::Lacks { op: OP, key: "resume" })?;
+    if !(0.0..=LONGEST_S).contains(&resume_s) {
+        return Err(TraceFault::Time);
+    }
+    if resume_s < line.t {
+        return Err(TraceFault::ResumesEarlier);
+    }
+    Ok(Step::Restart { mode, resume_s })
+}
 
 fn operate(line: &Line, action: Action) -> Step {
     Step::Operate { by: line.by.clone().unwrap_or_default(), action }

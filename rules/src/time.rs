@@ -8,7 +8,8 @@ use std::{ops::Sub, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Time since this gateway started. Never steps, never runs backwards. Written as whole microseconds.
+/// An instant on the monotonic clock of one run, which starts at [`Mono::START`]. Never steps, never runs backwards.
+/// Written as whole microseconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -29,6 +30,9 @@ impl From<Mono> for u64 {
 
 impl Mono {
     pub const ZERO: Self = Self(Duration::ZERO);
+    /// Where the clock of every run starts: ten years above zero, so that what happened before the start has a place on
+    /// it too.
+    pub const START: Self = Self::from_secs(10 * 365 * 86_400);
 
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -36,6 +40,11 @@ impl Mono {
 
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))
+    }
+
+    /// How long the run has lasted; zero before its start.
+    pub fn uptime(self) -> Duration {
+        self.since(Self::START)
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
@@ -96,6 +105,14 @@ impl Now {
         self.wall.trust.is_trusted().then(|| self.project(at))
     }
 
+    /// The instant at which the wall clock showed `wall`; the reverse of [`Self::project`].
+    pub fn instant(&self, wall: DateTime<Utc>) -> Mono {
+        match (self.wall.utc - wall).to_std() {
+            Ok(ago) => self.mono - ago,
+            Err(_) => self.mono.plus((wall - self.wall.utc).to_std().unwrap_or_default()),
+        }
+    }
+
     /// Like [`Self::label`], whatever the trust: for arithmetic between instants only.
     pub fn project(&self, at: Mono) -> DateTime<Utc> {
         let behind = TimeDelta::from_std(self.mono.since(at)).unwrap_or(TimeDelta::MAX);
@@ -106,6 +123,51 @@ impl Now {
             .and_then(|t| t.checked_add_signed(ahead))
             .unwrap_or(self.wall.utc)
     }
+}
+
+/// Where the instants of an earlier run lie on the clock of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    there: Mono,
+    here: Mono,
+    /// No instant of an earlier run lies after this.
+    latest: Mono,
+}
+
+impl Shift {
+    /// Places the earlier run by the wall clocks of the two; `None` unless both are trusted.
+    pub fn by_wall(there: &Now, now: &Now, latest: Mono) -> Option<Self> {
+        let trusted = there.wall.trust.is_trusted() && now.wall.trust.is_trusted();
+        let apart = now.wall.utc - there.wall.utc;
+        let here = match apart.to_std() {
+            Ok(later) => now.mono - later,
+            // The clock was set back since.
+            Err(_) => now.mono.plus((-apart).to_std().unwrap_or_default()),
+        };
+        trusted.then_some(Self { there: there.mono, here, latest })
+    }
+
+    /// The same clock: nothing moves.
+    pub fn none(latest: Mono) -> Self {
+        Self { there: Mono::ZERO, here: Mono::ZERO, latest }
+    }
+
+    /// The place of an instant of the earlier run.
+    pub fn place(&self, at: Mono) -> Mono {
+        let placed = if at >= self.there {
+            self.here.plus(at.since(self.there))
+        } else {
+            self.here - self.there.since(at)
+        };
+        placed.min(self.latest)
+    }
+}
+
+/// When something was recorded, and by which run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub boot: BootId,
+    pub at: Now,
 }
 
 /// Names one run of the gateway, so that monotonic times of two runs are never compared.

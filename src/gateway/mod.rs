@@ -30,7 +30,7 @@ impl Gateway {
     pub(crate) fn start(site: &Site, policy: ClockPolicy) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mono = MonoClock::start();
-        let clock = Clock::new(mono, policy);
+        let clock = Clock::new(mono, policy, None);
         let engine = engine_of(site)?;
         let (batches_in, batches_out) = mpsc::channel(collector::QUEUE);
         // The links stop first, and the pipeline ends when the last of them has let go of the queue.

@@ -203,7 +203,7 @@ mod tests {
         };
         let site = read_site(&source, &library, &|_| Err("no secrets here".into()))
             .unwrap_or_else(|faults| panic!("{}", configs::render::text(&faults, false)));
-        let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted);
+        let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted, None);
         let (batches_in, batches) = mpsc::channel(8);
         let (pipeline, port) =
             Pipeline::new(engine_of(&site).unwrap(), clock, Collector::default(), batches);

@@ -87,7 +87,7 @@ impl Bench {
             reply,
             events: Events::default(),
             now: Now {
-                mono: Mono::ZERO,
+                mono: Mono::START,
                 wall: Wall { utc: BOOT.parse().unwrap(), trust: Trust::Synchronised },
             },
         }
@@ -186,7 +186,7 @@ fn a_value_retained_from_before_the_start_is_as_old_as_it_says() {
 }
 
 #[test]
-fn a_register_retained_from_before_the_start_gives_no_energy_to_the_time_after_it() {
+fn a_register_retained_from_before_the_start_gives_its_energy_to_the_time_before_it() {
     let mut bench = Bench::new(Origin::Published);
     bench.wait(1000);
     bench.published(bench.energy, minutes(4), 100.0);
@@ -196,8 +196,10 @@ fn a_register_retained_from_before_the_start_gives_no_energy_to_the_time_after_i
         bench.published(bench.energy, TimeDelta::zero(), 106.0);
         bench.step(Input::Tick);
     }
-    let row = bench.events.rows.first().unwrap();
-    assert_eq!((row.amount, row.flags.as_slice()), (Some(0.0), [].as_slice()));
+    let amounts: Vec<_> = bench.events.rows.iter().map(|row| row.amount.unwrap()).collect();
+    assert_eq!(amounts.len(), 2);
+    assert!((amounts[0] - 6.0 * 239.0 / 240.0).abs() < 1e-9, "the quarter-hour before the start");
+    assert!((amounts[1] - 6.0 / 240.0).abs() < 1e-9, "one second of the one after it");
 }
 
 #[test]

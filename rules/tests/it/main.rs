@@ -11,4 +11,5 @@ mod hall;
 mod loops;
 mod physics;
 mod replay;
+mod restart;
 mod rule_language;
