@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::{
     alarm::{Attention, Letter, Life, Priority, Refusal, Step, Timing, Truth},
-    checkpoint::{Checkpoint, Instant, PastAlarm, SavedAlarm},
+    checkpoint::{Checkpoint, Dated, PastAlarm, SavedAlarm},
     language::{
         Code, Conditions, Directory, Field, NotApplicable, Operands, Program, RuleFault, Values,
     },
@@ -246,7 +246,7 @@ impl AlarmSet {
     pub(crate) fn resume(
         &mut self,
         past: &mut BTreeMap<Arc<str>, PastAlarm>,
-        place: impl Fn(Instant) -> Mono,
+        place: impl Fn(Dated) -> Mono,
         values: Values<'_>,
     ) -> Vec<Transition> {
         let mut moved = Vec::new();

@@ -133,7 +133,7 @@ impl Checkpoint {
 
 /// An instant of some run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Instant {
+pub(crate) struct Dated {
     pub(crate) boot: BootId,
     pub(crate) at: Mono,
     pub(crate) wall: Option<DateTime<Utc>>,
@@ -146,7 +146,7 @@ pub(crate) struct PastAlarm {
     pub(crate) occurrence: u32,
     pub(crate) priority: Priority,
     pub(crate) delay: Option<Delay>,
-    pub(crate) active_since: Option<Instant>,
+    pub(crate) active_since: Option<Dated>,
     pub(crate) acknowledged_by: Option<String>,
 }
 
@@ -169,7 +169,7 @@ pub(crate) struct Past {
 impl Past {
     pub(crate) fn of(checkpoint: Checkpoint) -> Self {
         let (boot, clock) = (checkpoint.boot, checkpoint.clock());
-        let instant = |at| Instant { boot, at, wall: clock.and_then(|clock| clock.label(at)) };
+        let instant = |at| Dated { boot, at, wall: clock.and_then(|clock| clock.label(at)) };
         let standing = checkpoint.alarms.into_iter().map(|(name, alarm)| {
             let past = PastAlarm {
                 letter: alarm.letter,
@@ -226,7 +226,7 @@ impl Past {
     fn fold_event(&mut self, boot: BootId, event: &Event) {
         match &event.what {
             What::Moved(moved) => {
-                let since = Instant { boot, at: event.at, wall: event.wall };
+                let since = Dated { boot, at: event.at, wall: event.wall };
                 self.alarms
                     .entry(Arc::clone(&moved.alarm))
                     .or_insert_with(PastAlarm::normal)
@@ -241,7 +241,10 @@ impl Past {
                     }
                 }
             }
-            What::Rejected { .. } | What::Clock { .. } | What::Register { .. } => {}
+            What::Rejected { .. }
+            | What::Clock { .. }
+            | What::Register { .. }
+            | What::Gateway { .. } => {}
         }
         if self.events.len() >= EVENTS_KEPT {
             self.events.pop_front();
@@ -251,7 +254,7 @@ impl Past {
 
     /// Where an instant of an earlier run lies on the clock of run `boot`: as long ago as the wall clocks say, or else as
     /// if no time had passed between the runs.
-    pub(crate) fn place(&self, boot: BootId, now: &Now, instant: Instant) -> Mono {
+    pub(crate) fn place(&self, boot: BootId, now: &Now, instant: Dated) -> Mono {
         if instant.boot == boot {
             return instant.at;
         }
@@ -261,7 +264,7 @@ impl Past {
         }
     }
 
-    fn ran_since(&self, instant: Instant) -> std::time::Duration {
+    fn ran_since(&self, instant: Dated) -> std::time::Duration {
         let runs = self.runs.iter().skip_while(|(boot, _)| *boot != instant.boot);
         runs.map(|(boot, last)| {
             last.since(if *boot == instant.boot { instant.at } else { Mono::START })
@@ -282,7 +285,7 @@ impl PastAlarm {
         }
     }
 
-    fn fold(&mut self, at: Instant, moved: &Moved) {
+    fn fold(&mut self, at: Dated, moved: &Moved) {
         // An operator moves a letter under a running delay; the process does not move without ending it.
         if self.letter.is_active() != moved.to.is_active() || moved.by.is_none() {
             self.delay = None;

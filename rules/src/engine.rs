@@ -195,6 +195,21 @@ impl Engine {
         &self.plant
     }
 
+    pub fn site(&self) -> &SiteInfo {
+        &self.site
+    }
+
+    pub fn boot(&self) -> BootId {
+        self.boot
+    }
+
+    /// Adds to the journal what the gateway decided beside the engine.
+    pub fn note(&mut self, now: &Now, what: What, out: &mut Events) {
+        let noted = event(now, now.mono, None, what);
+        self.told.remember(std::slice::from_ref(&noted), &[]);
+        out.events.push(noted);
+    }
+
     /// One step. Decisions are added to `out`.
     pub fn step(&mut self, now: Now, input: Input<'_>, out: &mut Events) {
         let (first_event, first_row) = (out.events.len(), out.rows.len());

@@ -42,7 +42,7 @@ use self::{
     metrics::Counters,
     state::{App, Shared},
 };
-use crate::gateway::pipeline::Port;
+use crate::gateway::port::Port;
 
 /// Where the gateway listens when nobody says otherwise.
 const LISTEN: SocketAddr =

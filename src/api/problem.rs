@@ -37,6 +37,15 @@ impl Problem {
         Self { status, words: Words { error: error.into(), remedy: remedy.into() } }
     }
 
+    /// What is not on disk was not done.
+    pub(super) fn not_stored() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway cannot store anything now",
+            "free space on its disk, and send the same again with the same key",
+        )
+    }
+
     pub(super) fn stopped() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

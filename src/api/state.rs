@@ -7,6 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Port;
 use super::{doors::Doors, hub::Hub, metrics::Counters, problem::Problem};
+use crate::gateway::port::NotTaken;
 
 #[derive(Clone)]
 pub(super) struct App(pub(super) Arc<Shared>);
@@ -34,14 +35,15 @@ impl Shared {
     }
 
     /// True when what is seen gets onto the disk.
-    #[expect(clippy::unused_self, reason = "the gateway has no disk yet")]
     pub(super) fn is_storing(&self) -> bool {
-        true
+        self.port.is_storing()
     }
 
     /// Answers after it is on disk.
     pub(super) async fn command(&self, command: Command) -> Result<Outcome, Problem> {
-        self.port.commands.send(command).await.map_err(|_| Problem::stopped())?;
-        Ok(Outcome::Done)
+        self.port.command(command).await.map_err(|why| match why {
+            NotTaken::NotStored => Problem::not_stored(),
+            NotTaken::Stopped => Problem::stopped(),
+        })
     }
 }

@@ -3,11 +3,11 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::{Context, ensure};
-use rules::messages::{Command, Outcome};
+use rules::messages::Command;
 use tokio::sync::mpsc;
 use tui::{Answer, Looks, News, Options, Source, source::COMMANDS_QUEUED};
 
-use crate::gateway::pipeline::Port;
+use crate::gateway::port::{NotTaken, Port};
 
 /// How the dashboard looks, and who looks at it.
 #[derive(clap::Args)]
@@ -84,10 +84,11 @@ pub(super) async fn attach(port: &Port) -> anyhow::Result<Source> {
 
 async fn order(port: &Port, command: Command) -> News {
     let key = command.key.clone();
-    let answer = match port.commands.send(command).await {
-        // What it refuses it says as an event.
-        Ok(()) => Answer::Decided(Outcome::Done),
-        Err(_) => Answer::NotTaken { why: "the gateway has stopped".to_owned() },
+    let answer = match port.command(command).await {
+        Ok(outcome) => Answer::Decided(outcome),
+        Err(why @ (NotTaken::NotStored | NotTaken::Stopped)) => {
+            Answer::NotTaken { why: why.to_string() }
+        }
     };
     News::Answered { key, answer }
 }

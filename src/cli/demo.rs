@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{dashboard, document::Document, files, run::stop_signal, runtime};
-use crate::gateway::{Gateway, clock::ClockPolicy};
+use crate::gateway::{Gateway, Settings};
 
 /// Show a simulated liquid-cooled hall, live: nothing else is needed.
 ///
@@ -62,7 +62,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let site =
             demo_site(&Library::shipped()).map_err(|faults| anyhow!(files::explain(&faults)))?;
         let hall = simulator::start(&site, &scenario, simulator::Options::default(), &stop).await?;
-        let gateway = Gateway::start(hall.site(), ClockPolicy::Trusted)?;
+        let gateway = Gateway::start(hall.site(), Settings::look())?;
         if args.headless {
             let summary = watch(&gateway, seconds.unwrap_or_default()).await?;
             super::print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;

@@ -45,6 +45,24 @@ pub(crate) fn load_site(path: &Path) -> anyhow::Result<Site> {
     }
 }
 
+/// Where a gateway keeps what it sees: what the command line says, or the site file, or the service manager; else the
+/// user's own state folder.
+pub(crate) fn data_directory(given: Option<&Path>, site: &Site) -> anyhow::Result<PathBuf> {
+    let folder =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = || {
+        let home = || folder("HOME").map(|home| home.join(".local/state"));
+        let state = folder("XDG_STATE_HOME").or_else(home)?;
+        Some(state.join("coldwatch").join(&site.info.id))
+    };
+    given
+        .map(Path::to_path_buf)
+        .or_else(|| site.storage.directory.clone())
+        .or_else(|| folder("STATE_DIRECTORY"))
+        .or_else(state)
+        .context("nowhere to keep anything: name a folder with --data DIR")
+}
+
 /// Faults as text for stderr, styled where somebody looks at it.
 pub(crate) fn explain(faults: &[Fault]) -> String {
     let styled = std::io::stderr().is_terminal()

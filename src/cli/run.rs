@@ -1,9 +1,16 @@
 //! `coldwatch run`: the gateway.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::{
+    signal::unix::{SignalKind, signal},
     task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval_at},
 };
@@ -11,7 +18,11 @@ use tokio::{
 use super::{dashboard, document::Document, files, runtime};
 use crate::{
     api,
-    gateway::{Gateway, clock::ClockPolicy},
+    gateway::{
+        Gateway, Settings,
+        clock::ClockPolicy,
+        port::{Load, Port},
+    },
 };
 
 /// Watch a site: poll its devices, judge its rules, raise its alarms.
@@ -32,6 +43,10 @@ pub(crate) struct Args {
     /// Print the state of the site as one JSON document a second.
     #[arg(long)]
     stream: bool,
+    /// Where to keep what is seen. Default: what the site file says under storage, else the state folder of the service, else
+    /// that of the user.
+    #[arg(long, value_name = "DIR", env = "COLDWATCH_DATA")]
+    data: Option<PathBuf>,
     /// Believe the system clock at once: for machines whose host keeps the time.
     #[arg(long)]
     trust_clock: bool,
@@ -45,10 +60,10 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 struct Serving {
     /// Answer requests at this address. Beyond this machine only with TLS and users in the site file's [api].
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_listen")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "COLDWATCH_LISTEN")]
     listen: Option<SocketAddr>,
     /// The socket for clients of this machine.
-    #[arg(long, value_name = "PATH", conflicts_with = "no_listen")]
+    #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Answer nobody: neither at an address nor on a socket.
     #[arg(long)]
@@ -63,28 +78,36 @@ impl Args {
 
 impl Serving {
     /// `None`: nobody is answered.
-    fn options(&self) -> Option<api::Options> {
+    fn options(&self, data: &Path) -> Option<api::Options> {
         (!self.no_listen).then(|| api::Options {
             listen: self.listen,
             socket: self.socket.clone(),
-            token_folder: None,
+            token_folder: Some(data.to_owned()),
         })
     }
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let site = files::load_site(&args.site)?;
-    let policy = if args.trust_clock { ClockPolicy::Trusted } else { ClockPolicy::Synchronised };
+    let clock = if args.trust_clock { ClockPolicy::Trusted } else { ClockPolicy::Synchronised };
+    let data = files::data_directory(args.data.as_deref(), &site)?;
+    let path = args.site.clone();
+    let load: Load =
+        Arc::new(move || files::load_site(&path).map_err(|error| format!("{error:#}")));
     let runtime = runtime()?;
     let end = runtime.block_on(async {
-        let gateway = Gateway::start(&site, policy)?;
-        let server = match &args.serving.options() {
+        tracing::info!(site = %args.site.display(), data = %data.display(), "watching");
+        let serving = args.serving.options(&data);
+        let gateway =
+            Gateway::start(&site, Settings { clock, data: Some(data), load: Some(load) })?;
+        let server = match &serving {
             Some(options) => {
                 Some(api::Server::start(gateway.port.clone(), &site.api, options).await?)
             }
             None => None,
         };
-        tracing::info!(site = %args.site.display(), "watching");
+        // Ends with the runtime.
+        tokio::spawn(reload_on_hang_up(gateway.port.clone()));
         if args.dashboard {
             let source = dashboard::attach(&gateway.port).await?;
             dashboard::show(source, args.screen, std::future::pending()).await?;
@@ -123,9 +146,19 @@ async fn stream(gateway: &Gateway) -> anyhow::Result<()> {
     }
 }
 
+/// A hang-up signal has the site file read again, as service managers ask for it.
+async fn reload_on_hang_up(port: Port) {
+    let Ok(mut hang_ups) = signal(SignalKind::hangup()) else { return };
+    while hang_ups.recv().await.is_some() {
+        match port.reload().await {
+            Ok(()) => tracing::info!("took the changed configuration"),
+            Err(why) => tracing::error!("the configuration stays as it was: {why}"),
+        }
+    }
+}
+
 /// Listens from the call on; the future ends when the process is asked to.
 pub(super) fn stop_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async {
         let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {

@@ -15,7 +15,7 @@ use super::{
     document::{Document, UNKNOWN},
     files, runtime,
 };
-use crate::gateway::{Gateway, clock::ClockPolicy};
+use crate::gateway::{Gateway, Settings};
 
 /// Look at a site once: ask the running gateway, or read the devices without one, and print how it is.
 #[derive(clap::Args)]
@@ -79,7 +79,7 @@ fn look(args: &Args) -> anyhow::Result<u8> {
 
 async fn read_devices(site: &Path, patience: Duration) -> anyhow::Result<Snapshot> {
     let site = files::load_site(site)?;
-    let gateway = Gateway::start(&site, ClockPolicy::Trusted)?;
+    let gateway = Gateway::start(&site, Settings::look())?;
     let snapshot = full_cycle(&gateway, patience).await?;
     gateway.stop().await?;
     Ok(snapshot)

@@ -1,66 +1,113 @@
-//! The running gateway: links in, engine in the middle, clients out.
+//! The running gateway: links in, engine in the middle, store and clients out.
 
 pub(crate) mod clock;
-pub(crate) mod pipeline;
+mod gate;
+mod links;
+mod pipeline;
+pub(crate) mod port;
+mod recorder;
+mod restart;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use collector::MonoClock;
 use configs::site::Site;
 use rules::{alarm_set::AlarmSet, engine::Engine, metrics, time::BootId};
-use tokio::{sync::mpsc, task::JoinHandle};
+use store::{Opened, Store};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     clock::{Clock, ClockPolicy},
-    pipeline::{Pipeline, Port},
+    links::Links,
+    pipeline::Pipeline,
+    port::{Load, Port},
+    recorder::Recorder,
 };
 
 /// A gateway at work.
 pub(crate) struct Gateway {
     /// Where clients attach and commands go.
     pub(crate) port: Port,
+    /// `None`: it keeps nothing.
+    store: Option<Store>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+/// How a gateway is run.
+pub(crate) struct Settings {
+    pub(crate) clock: ClockPolicy,
+    /// Where it keeps what it sees; `None`: nowhere.
+    pub(crate) data: Option<PathBuf>,
+    /// Reads the configuration again; `None`: it does not change.
+    pub(crate) load: Option<Load>,
+}
+
+impl Settings {
+    /// For a look at a site: nothing is kept, and the clock is believed.
+    pub(crate) fn look() -> Self {
+        Self { clock: ClockPolicy::Trusted, data: None, load: None }
+    }
 }
 
 impl Gateway {
-    /// Starts polling. The site has been checked.
-    pub(crate) fn start(site: &Site, policy: ClockPolicy) -> anyhow::Result<Self> {
+    /// Opens the store, takes up where the last run ended, and starts polling. The site has been checked.
+    pub(crate) fn start(site: &Site, settings: Settings) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mono = MonoClock::start();
-        let clock = Clock::new(mono, policy, None);
-        let engine = engine_of(site)?;
-        let (batches_in, batches_out) = mpsc::channel(collector::QUEUE);
-        // The links stop first, and the pipeline ends when the last of them has let go of the queue.
-        let links = collector::start(site, mono, &batches_in, &stop);
-        drop(batches_in);
-        let (pipeline, port) = Pipeline::new(engine, clock, links, batches_out);
-        let stopping = stop.clone();
-        let task = tokio::spawn(pipeline.run(stopping));
-        Ok(Self { port, stop, task })
+        let boot = new_boot();
+        let mut engine = engine_of(site, boot)?;
+        let (store, clock, recorder) = match settings.data {
+            Some(directory) => {
+                let options = restart::options(&site.storage, directory);
+                let Opened { store, writer, before, findings } = store::open(&options, boot)?;
+                let mut clock = Clock::new(mono, settings.clock, before.newest_wall());
+                let mut recorder = Recorder::new(Some(writer));
+                let (now, reader) = (clock.now(), store.reader());
+                restart::take_up(&mut engine, &now, before, &findings, &reader, &mut recorder);
+                (Some(store), clock, recorder)
+            }
+            None => (None, Clock::new(mono, settings.clock, None), Recorder::new(None)),
+        };
+        let links = Links::start(site, mono);
+        let (pipeline, port) = Pipeline::new(engine, clock, links, recorder);
+        let port = port.with(settings.load, store.as_ref().map(Store::reader));
+        let task = tokio::spawn(pipeline.run(stop.clone()));
+        Ok(Self { port, store, stop, task })
     }
 
     /// Returns when the pipeline is gone, which before [`Self::stop`] only a panic can bring about.
     pub(crate) async fn ended(&self) {
-        self.port.commands.closed().await;
+        self.port.closed().await;
     }
 
     /// Stops in the direction of the data, and waits.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        self.task.await.context("the pipeline panicked")
+        let ended = self.task.await.context("the pipeline panicked")?;
+        if let Some(store) = self.store {
+            spawn_blocking(move || store.close()).await.context("the store panicked")?;
+        }
+        ended
     }
 }
 
 /// The engine of a checked site.
-pub(crate) fn engine_of(site: &Site) -> anyhow::Result<Engine> {
+pub(crate) fn engine_of(site: &Site, boot: BootId) -> anyhow::Result<Engine> {
     let plan = metrics::plan(site.plant.clone())?;
     let compiled = AlarmSet::compile(&site.rules, &plan.plant).map_err(|faults| {
         anyhow::anyhow!("{} rules do not fit the site; run `coldwatch check`", faults.len())
     })?;
-    // Random, because in a container every run has the same process id.
-    let boot = BootId(RandomState::new().build_hasher().finish());
     Ok(Engine::new(site.info.clone(), boot, plan, compiled.set))
+}
+
+/// Random, because in a container every run has the same process id.
+fn new_boot() -> BootId {
+    // 53 bits, which every reader of JSON takes for the same number.
+    BootId(RandomState::new().build_hasher().finish() >> 11)
 }

@@ -1,128 +1,141 @@
-//! The one loop: wait, step, publish.
+//! The one loop: wait, step, write down, publish.
 
 use std::time::Duration;
 
-use collector::{Batch, Collector};
+use anyhow::Context;
+use collector::Batch;
 use rules::{
     engine::{Engine, Events, Input},
-    messages::{Command, Feed, Snapshot, Update},
+    messages::{Outcome, What},
+    plant::PointId,
+    time::Now,
+    value::{Sample, Value},
 };
+use store::{log::Storing, record::Record};
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, Interval, MissedTickBehavior, interval_at},
+    task::spawn_blocking,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
 };
-
 use tokio_util::sync::CancellationToken;
 
-use super::clock::Clock;
+use super::{
+    clock::Clock,
+    engine_of,
+    gate::Gate,
+    links::Links,
+    port::{Asked, NotTaken, Port, Reload, Requests},
+    recorder::{self, Recorder},
+    restart,
+};
 
 /// Everything is judged once a second, this long after the aligned polls, so that their answers are in.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_PHASE: Duration = Duration::from_millis(250);
-/// Updates queued for one client. One that is further behind gets a new snapshot instead.
-const CLIENT_QUEUE: usize = 4;
-/// An operator cannot type faster than this drains.
-const COMMAND_QUEUE: usize = 32;
-const ATTACH_QUEUE: usize = 8;
+/// A crash costs at most this much of the delays that alarms have waited (S17).
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// Computed points follow from the others; they are kept this often.
+const COMPUTED_EVERY: Duration = Duration::from_mins(1);
 
-/// The way in for clients: attach, look once, or send a command.
-#[derive(Clone)]
-pub(crate) struct Port {
-    attach: mpsc::Sender<oneshot::Sender<Attached>>,
-    snapshots: mpsc::Sender<oneshot::Sender<Snapshot>>,
-    pub(crate) commands: mpsc::Sender<Command>,
-}
-
-/// What a client gets: the picture, and what follows.
-pub(crate) struct Attached {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) feed: mpsc::Receiver<Feed>,
-}
-
-impl Port {
-    /// `None` when the gateway has stopped.
-    pub(crate) async fn attach(&self) -> Option<Attached> {
-        ask(&self.attach).await
-    }
-
-    /// `None` when the gateway has stopped.
-    pub(crate) async fn snapshot(&self) -> Option<Snapshot> {
-        ask(&self.snapshots).await
-    }
-}
-
-async fn ask<T>(requests: &mpsc::Sender<oneshot::Sender<T>>) -> Option<T> {
-    let (reply, answer) = oneshot::channel();
-    requests.send(reply).await.ok()?;
-    answer.await.ok()
-}
-
-pub(crate) struct Pipeline {
+pub(super) struct Pipeline {
     engine: Engine,
     clock: Clock,
-    links: Collector,
-    batches: mpsc::Receiver<Batch>,
-    attach: mpsc::Receiver<oneshot::Sender<Attached>>,
-    snapshots: mpsc::Receiver<oneshot::Sender<Snapshot>>,
-    commands: mpsc::Receiver<Command>,
-    clients: Vec<Client>,
+    links: Links,
+    requests: Requests,
+    recorder: Recorder,
+    gate: Gate,
     events: Events,
+    /// There is news, and an update waits for the disk already.
+    news: bool,
+    own: OwnPoints,
+    checkpoint_due: Instant,
+    computed_due: Instant,
 }
 
-struct Client {
-    feed: mpsc::Sender<Feed>,
-    /// It missed an update: the next thing it gets is a snapshot.
-    behind: bool,
+/// What the gateway says of itself.
+struct OwnPoints {
+    storage: Option<PointId>,
 }
 
 impl Pipeline {
-    pub(crate) fn new(
+    pub(super) fn new(
         engine: Engine,
         clock: Clock,
-        links: Collector,
-        batches: mpsc::Receiver<Batch>,
+        links: Links,
+        recorder: Recorder,
     ) -> (Self, Port) {
-        let (attach_in, attach) = mpsc::channel(ATTACH_QUEUE);
-        let (snapshots_in, snapshots) = mpsc::channel(ATTACH_QUEUE);
-        let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
-        let port = Port { attach: attach_in, snapshots: snapshots_in, commands: commands_in };
-        let (clients, events) = (Vec::new(), Events::default());
-        (Self { engine, clock, links, batches, attach, snapshots, commands, clients, events }, port)
+        let (port, requests) = Port::new(recorder.durable());
+        let pipeline = Self {
+            own: OwnPoints::of(&engine),
+            engine,
+            clock,
+            links,
+            requests,
+            recorder,
+            gate: Gate::default(),
+            events: Events::default(),
+            news: false,
+            checkpoint_due: Instant::now() + CHECKPOINT_EVERY,
+            computed_due: Instant::now() + COMPUTED_EVERY,
+        };
+        (pipeline, port)
     }
 
-    /// Runs until `stop` is asked for and all links have let go of the queue. Without a link it goes on judging: rules
-    /// and clients have a life of their own.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Runs until `stop` is asked for. Without a link it goes on judging: rules and clients have a life of their own.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = ticks();
+        let mut durable = self.recorder.durable();
+        let keeps = self.recorder.keeps();
         let mut linked = true;
         loop {
+            let owed_by = self.recorder.owed_by();
             tokio::select! {
-                batch = self.batches.recv(), if linked => match batch {
+                batch = self.links.next(), if linked => match batch {
                     Some(batch) => self.take(batch),
                     None => linked = false,
                 },
-                () = stop.cancelled(), if !linked => break,
+                () = stop.cancelled() => break,
                 _ = ticks.tick() => self.tick(),
-                Some(command) = self.commands.recv() => {
-                    self.step(Input::Command(&command));
-                    self.publish();
+                () = until(owed_by) => {
+                    let now = self.clock.now();
+                    self.recorder.write(&now, []);
                 }
-                Some(reply) = self.attach.recv() => self.admit(reply),
-                Some(reply) = self.snapshots.recv() => {
-                    // A client that no longer waits is no trouble.
-                    let _ = reply.send(self.engine.snapshot(self.clock.now()));
+                Ok(()) = durable.changed(), if keeps => {}
+                Some(asked) = self.requests.commands.recv() => self.command(asked),
+                Some(reload) = self.requests.reloads.recv() => {
+                    self.reload(reload).await;
+                    linked = true;
+                }
+                Some(reply) = self.requests.attach.recv() => {
+                    // What is pending belongs to the snapshot, not to the first update after it.
+                    self.tell();
+                    let picture = self.engine.snapshot(self.clock.now());
+                    self.gate.attach(self.recorder.last(), reply, picture);
+                }
+                Some(reply) = self.requests.snapshots.recv() => {
+                    let picture = self.engine.snapshot(self.clock.now());
+                    self.gate.snapshot(self.recorder.last(), reply, picture);
                 }
             }
+            self.gate.open(&durable.borrow_and_update());
+            if self.news {
+                self.publish();
+                self.gate.open(&durable.borrow());
+            }
         }
-        self.links.stopped().await;
+        self.end().await
     }
 
     fn take(&mut self, batch: Batch) {
         match batch {
-            Batch::Samples(samples) => self.step(Input::Samples(&samples)),
-            Batch::Owed { samples, receipt } => {
+            Batch::Samples(samples) => {
+                self.recorder.gather(&samples);
                 self.step(Input::Samples(&samples));
-                receipt.stored();
+            }
+            Batch::Owed { samples, receipt } => {
+                self.recorder.gather(&samples);
+                self.recorder.hurry();
+                self.gate.receipt(self.recorder.next(), receipt);
+                self.step(Input::Samples(&samples));
             }
             Batch::Link(link) => self.step(Input::Link(&link)),
         }
@@ -130,49 +143,168 @@ impl Pipeline {
 
     fn tick(&mut self) {
         let started = Instant::now();
-        self.step(Input::Tick);
+        self.tell_of_itself();
+        let now = self.clock.now();
+        self.engine.step(now, Input::Tick, &mut self.events);
+        let mut computed = Vec::new();
+        if due(&mut self.computed_due, COMPUTED_EVERY) {
+            self.engine.computed_samples(now, &mut computed);
+            self.recorder.gather(&computed);
+        }
+        let checkpoint =
+            due(&mut self.checkpoint_due, CHECKPOINT_EVERY).then(|| self.checkpoint(&now));
+        let decided = recorder::records(&mut self.events).chain(checkpoint.flatten());
+        self.recorder.write(&now, decided);
         self.engine.report_self(started.elapsed(), self.links.restarts());
         self.publish();
     }
 
+    /// The gateway is a device like any other: what it says of itself is stored and watched by rules.
+    fn tell_of_itself(&mut self) {
+        let now = self.clock.now();
+        let Some(point) = self.own.storage else { return };
+        let state = match (self.recorder.keeps(), &self.recorder.durable().borrow().storing) {
+            (false, _) => OwnPoints::OFF,
+            (true, Storing::Stored) => OwnPoints::STORED,
+            (true, Storing::NotStored { .. }) => OwnPoints::NOT_STORED,
+        };
+        let value = Ok(Value::State(state));
+        let samples = [Sample { point, at: now.mono, source_time: None, value }];
+        self.recorder.gather(&samples);
+        self.engine.step(now, Input::Samples(&samples), &mut self.events);
+    }
+
     fn step(&mut self, input: Input<'_>) {
         let now = self.clock.now();
-        self.events.events.clear();
-        self.events.rows.clear();
         self.engine.step(now, input, &mut self.events);
+        if !self.events.events.is_empty() || !self.events.rows.is_empty() {
+            self.recorder.write(&now, recorder::records(&mut self.events));
+        }
     }
 
+    /// Done, written down, and answered when that is on disk. Nothing is done that cannot be written down.
+    fn command(&mut self, asked: Asked) {
+        let Asked { command, reply } = asked;
+        if matches!(self.recorder.durable().borrow().storing, Storing::NotStored { .. }) {
+            // Who no longer waits is no trouble.
+            let _ = reply.send(Err(NotTaken::NotStored));
+            return;
+        }
+        let now = self.clock.now();
+        let is_new = self.engine.outcome(&command.key).is_none();
+        self.engine.step(now, Input::Command(&command), &mut self.events);
+        let outcome = self.engine.outcome(&command.key).cloned().unwrap_or(Outcome::Done);
+        if is_new {
+            let done = Record::Command(command, outcome.clone());
+            self.recorder.write(&now, recorder::records(&mut self.events).chain([done]));
+        }
+        self.gate.answer(self.recorder.last(), reply, outcome);
+        self.publish();
+    }
+
+    /// Tells clients what is new, unless something waits for the disk already: then all of it, right after that.
     fn publish(&mut self) {
+        self.news = self.gate.has_update();
+        if !self.news {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
         let now = self.clock.now();
         let update = self.engine.update(now);
-        let engine = &self.engine;
-        self.clients.retain_mut(|client| client.send(&update, || engine.snapshot(now)));
+        let picture = self.gate.is_missed().then(|| Box::new(self.engine.snapshot(now)));
+        self.gate.update(self.recorder.last(), update, picture);
+        self.news = false;
     }
 
-    fn admit(&mut self, reply: oneshot::Sender<Attached>) {
-        let (sender, feed) = mpsc::channel(CLIENT_QUEUE);
-        // What is pending belongs to the snapshot, not to the first update after it.
-        self.publish();
-        let snapshot = self.engine.snapshot(self.clock.now());
-        if reply.send(Attached { snapshot, feed }).is_ok() {
-            self.clients.push(Client { feed: sender, behind: false });
+    /// Takes another configuration: what both have keeps its state. The links of the old one end, those of the new one
+    /// begin.
+    async fn reload(&mut self, reload: Reload) {
+        let Reload { site, reply } = reload;
+        let mut engine = match engine_of(&site, self.engine.boot()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                // Who no longer waits is no trouble.
+                let _ = reply.send(Err(format!("{error:#}")));
+                return;
+            }
+        };
+        for batch in self.links.end().await {
+            self.take(batch);
         }
+        let now = self.clock.now();
+        std::mem::swap(&mut engine, &mut self.engine);
+        let restored = self.engine.carry_over(now, engine);
+        restart::say_what_is_gone(&restored);
+        self.events.events.extend(restored.events);
+        self.own = OwnPoints::of(&self.engine);
+        let catalog = restart::catalog(&self.engine);
+        let what = What::Gateway { what: "took the changed configuration".to_owned() };
+        self.engine.note(&now, what, &mut self.events);
+        self.recorder.write(&now, [catalog].into_iter().chain(recorder::records(&mut self.events)));
+        self.links.restart(&site);
+        self.gate.everybody_missed();
+        self.tell();
+        let _ = reply.send(Ok(()));
+    }
+
+    fn checkpoint(&self, now: &Now) -> Option<Record> {
+        if !self.recorder.keeps() {
+            return None;
+        }
+        match serde_json::to_value(self.engine.checkpoint(*now)) {
+            Ok(checkpoint) => Some(Record::Checkpoint(checkpoint)),
+            Err(error) => {
+                tracing::error!(%error, "the state of the alarms cannot be written down");
+                None
+            }
+        }
+    }
+
+    /// In the direction of the data: the links have stopped, what they gave is written, then who waits is answered.
+    async fn end(mut self) -> anyhow::Result<()> {
+        for batch in self.links.end().await {
+            self.take(batch);
+        }
+        let now = self.clock.now();
+        self.engine.note(&now, What::Gateway { what: "stopped".to_owned() }, &mut self.events);
+        let checkpoint = self.checkpoint(&now);
+        self.recorder.write(&now, recorder::records(&mut self.events).chain(checkpoint));
+        let durable = self.recorder.durable();
+        let recorder = self.recorder;
+        let closed = spawn_blocking(move || recorder.close()).await;
+        self.gate.open(&durable.borrow());
+        closed.context("the log panicked")?.context("failed to write the last records")
     }
 }
 
-impl Client {
-    /// False when the client is gone.
-    fn send(&mut self, update: &Update, snapshot: impl FnOnce() -> Snapshot) -> bool {
-        match self.feed.try_reserve() {
-            Ok(place) if self.behind => {
-                place.send(Feed::Snapshot(Box::new(snapshot())));
-                self.behind = false;
-            }
-            Ok(place) => place.send(Feed::Update(update.clone())),
-            Err(mpsc::error::TrySendError::Full(())) => self.behind = true,
-            Err(mpsc::error::TrySendError::Closed(())) => return false,
-        }
-        true
+impl OwnPoints {
+    const NOT_STORED: u32 = 0;
+    const STORED: u32 = 1;
+    const OFF: u32 = 2;
+
+    fn of(engine: &Engine) -> Self {
+        let plant = engine.plant();
+        let site = plant.of_kind(rules::plant::AssetKind::Site).next();
+        Self { storage: site.and_then(|site| plant.find_point(site, "storage.state")) }
+    }
+}
+
+/// Once every `span`.
+fn due(next: &mut Instant, span: Duration) -> bool {
+    let now = Instant::now();
+    let is_due = now >= *next;
+    if is_due {
+        *next = now + span;
+    }
+    is_due
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -186,10 +318,8 @@ fn ticks() -> Interval {
 mod tests {
     use collector::MonoClock;
     use configs::{library::Library, site_file::read_site};
-    use rules::{
-        plant::PointId,
-        value::{NoData, Sample},
-    };
+    use rules::{time::BootId, value::NoData};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::gateway::{clock::ClockPolicy, engine_of};
@@ -204,10 +334,10 @@ mod tests {
         let site = read_site(&source, &library, &|_| Err("no secrets here".into()))
             .unwrap_or_else(|faults| panic!("{}", configs::render::text(&faults, false)));
         let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted, None);
-        let (batches_in, batches) = mpsc::channel(8);
-        let (pipeline, port) =
-            Pipeline::new(engine_of(&site).unwrap(), clock, Collector::default(), batches);
-        (pipeline, port, batches_in)
+        let engine = engine_of(&site, BootId(1)).unwrap();
+        let (links, batches) = Links::fed();
+        let (pipeline, port) = Pipeline::new(engine, clock, links, Recorder::new(None));
+        (pipeline, port, batches)
     }
 
     #[tokio::test]
@@ -219,7 +349,7 @@ mod tests {
         let mut attached = port.attach().await.unwrap();
         assert!(attached.feed.recv().await.is_some(), "a tick is told");
         stop.cancel();
-        task.await.unwrap();
+        task.await.unwrap().unwrap();
         assert!(port.snapshot().await.is_none());
     }
 
@@ -235,26 +365,21 @@ mod tests {
             value: Err(NoData::Timeout),
         };
         batches.send(Batch::Samples(vec![nowhere])).await.unwrap();
-        port.commands.closed().await;
+        port.closed().await;
         assert!(attached.feed.recv().await.is_none());
         assert!(task.await.unwrap_err().is_panic());
     }
 
     #[tokio::test]
-    async fn a_client_that_falls_behind_gets_a_snapshot_and_goes_on_from_it() {
-        let (mut pipeline, _port, _batches) = pipeline();
-        let (feed, mut news) = mpsc::channel(CLIENT_QUEUE);
-        pipeline.clients.push(Client { feed, behind: false });
-        for _ in 0..CLIENT_QUEUE + 3 {
-            pipeline.tick();
-        }
-        for _ in 0..CLIENT_QUEUE {
-            assert!(matches!(news.recv().await, Some(Feed::Update(_))));
-        }
-        pipeline.tick();
-        pipeline.tick();
-        let Some(Feed::Snapshot(snapshot)) = news.recv().await else { panic!("no snapshot") };
-        let Some(Feed::Update(update)) = news.recv().await else { panic!("no update") };
-        assert_eq!(update.seq, snapshot.seq + 1);
+    async fn what_is_owed_is_received_at_once_where_nothing_is_kept() {
+        let (pipeline, port, batches) = pipeline();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(pipeline.run(stop.clone()));
+        let (receipt, stored) = collector::Receipt::new();
+        batches.send(Batch::Owed { samples: Vec::new(), receipt }).await.unwrap();
+        stored.await.unwrap();
+        drop((port, batches));
+        stop.cancel();
+        task.await.unwrap().unwrap();
     }
 }

@@ -158,7 +158,7 @@ fn the_socket_knows_who_asks_and_only_its_owner_may_name_another() {
     let gateway = Gateway::start("", &[], &[]);
     let socket = gateway.folder.path().join("api.sock");
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
-    let token = gateway.folder.path().join("token");
+    let token = gateway.folder.path().join("data/token");
     assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
     let send = |key: &str, by: Option<&str>| {
         let action = json!({ "reset": { "alarm": "none@hall" } });
@@ -318,6 +318,7 @@ fn beyond_this_machine_it_is_served_with_tls_and_a_token_or_not_at_all() {
     fs::write(&site, SITE).unwrap();
     let run = |listen: &str| {
         let out = Command::new(client::COLDWATCH)
+            .env("COLDWATCH_DATA", folder.path().join("data"))
             .args(["run", "--listen", listen, "--site"])
             .arg(&site)
             .output()

@@ -19,7 +19,7 @@ use links::{broker::Broker, publisher::Publisher};
 use serde_json::Value;
 
 use self::replay::Row;
-use crate::support::{COLDWATCH, Program, repository};
+use crate::support::{COLDWATCH, Program, coldwatch_in, repository};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,10 +42,10 @@ fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// Publishes everything, last value last, and returns the first state of the gateway in which the last one has arrived.
 async fn replayed(broker: SocketAddr, site: &str, rows: &[Row], rack_power_kw: f64) -> Value {
-    let (_folder, file) = written(site);
+    let (folder, file) = written(site);
     let gateway = Program::start(
-        Command::new(COLDWATCH)
-            .args(["run", "--stream", "--no-listen", "--trust-clock", "--site"])
+        coldwatch_in(folder.path())
+            .args(["run", "--stream", "--trust-clock", "--site"])
             .arg(&file)
             .stderr(Stdio::null()),
     );

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{COLDWATCH, Program, repository};
+use crate::support::{COLDWATCH, Program, coldwatch_in, repository};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -109,7 +109,7 @@ impl Reader {
     }
 
     fn coldwatch(&self, arguments: &[String]) -> Command {
-        let mut command = Command::new(COLDWATCH);
+        let mut command = coldwatch_in(self.folder.path());
         command.args(arguments).current_dir(self.folder.path());
         command
     }

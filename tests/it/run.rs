@@ -4,12 +4,12 @@ use std::{
     fmt::Write,
     fs,
     io::Read,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use crate::support::{COLDWATCH, Program};
+use crate::support::{COLDWATCH, Program, coldwatch_in};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const SITE: &str = r#"
@@ -29,8 +29,8 @@ fn write_site(folder: &tempfile::TempDir, more: &str) -> PathBuf {
     path
 }
 
-fn coldwatch(command: &str, site: &PathBuf) -> Command {
-    let mut program = Command::new(COLDWATCH);
+fn coldwatch(command: &str, site: &Path) -> Command {
+    let mut program = coldwatch_in(site.parent().unwrap());
     program.arg(command).arg("--site").arg(site);
     program
 }

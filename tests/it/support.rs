@@ -18,6 +18,16 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// `coldwatch` with its data and its way in inside a folder of the test's own.
+pub(crate) fn coldwatch_in(folder: &Path) -> Command {
+    let mut command = Command::new(COLDWATCH);
+    command
+        .env("COLDWATCH_DATA", folder.join("data"))
+        .env("COLDWATCH_SOCKET", folder.join("api.sock"))
+        .env("COLDWATCH_LISTEN", "127.0.0.1:0");
+    command
+}
+
 /// A program that ends with the test.
 pub(crate) struct Program {
     child: Child,
@@ -34,6 +44,10 @@ impl Program {
             .expect("the program starts");
         let stdout = child.stdout.take().expect("stdout is piped");
         Self { child, lines: read_lines(stdout) }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line of stdout.

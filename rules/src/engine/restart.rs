@@ -6,7 +6,7 @@ use super::{Engine, Events, Slot, event};
 use crate::{
     alarm::Letter,
     alarm_set::Transition,
-    checkpoint::{Checkpoint, Instant, Past, PastAlarm, Recorded, Restored},
+    checkpoint::{Checkpoint, Dated, Past, PastAlarm, Recorded, Restored},
     ledger::LedgerRow,
     messages::{EVENTS_KEPT, Event, LinkView, Moved, What},
     time::{Moment, Now},
@@ -48,7 +48,7 @@ impl Engine {
         }
         self.ledger.resume(&now, past.clock, &mut past.meters, &mut past.closed);
         for (boot, event) in &past.events {
-            let instant = Instant { boot: *boot, at: event.at, wall: event.wall };
+            let instant = Dated { boot: *boot, at: event.at, wall: event.wall };
             let at = past.place(self.boot, &now, instant);
             self.told.keep_event(Event { at, ..event.clone() });
         }

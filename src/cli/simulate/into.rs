@@ -90,7 +90,8 @@ struct Log {
 
 impl Log {
     fn open(dir: &Path, site: &Site, playback: &Playback) -> anyhow::Result<Self> {
-        let engine = engine_of(playback.site())?;
+        let boot = BootId(1);
+        let engine = engine_of(playback.site(), boot)?;
         let options = Options {
             cap_bytes: site.storage.cap_bytes,
             reserve_bytes: site.storage.reserve_bytes,
@@ -99,7 +100,7 @@ impl Log {
             keep_quarters: site.storage.keep_quarters,
             ..Options::new(dir.to_owned())
         };
-        let mut opened = store::open(&options, BootId(1))?;
+        let mut opened = store::open(&options, boot)?;
         let catalog = Catalog {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: playback.site().info.clone(),

@@ -47,6 +47,7 @@ impl Gateway {
         fs::write(&site, format!("{SITE}{more}")).unwrap();
         let log = folder.path().join("log");
         let mut command = Command::new(COLDWATCH);
+        command.env("COLDWATCH_DATA", folder.path().join("data"));
         command.args(["run", "--stream", "--trust-clock", "--site"]).arg(&site);
         command.arg("--socket").arg(folder.path().join("api.sock")).args(arguments);
         if !arguments.contains(&"--listen") {
@@ -61,7 +62,7 @@ impl Gateway {
             address.trim().rsplit(':').next()?.parse().ok()
         });
         let port = port.unwrap_or_else(|| panic!("no address in {said}"));
-        let token = fs::read_to_string(folder.path().join("token")).unwrap().trim().to_owned();
+        let token = fs::read_to_string(folder.path().join("data/token")).unwrap().trim().to_owned();
         Self { program, folder, token, port }
     }
 

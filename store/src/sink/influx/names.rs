@@ -198,6 +198,6 @@ mod tests {
     #[test]
     fn a_reading_never_takes_the_name_of_the_standard_ratio() {
         assert_eq!(name("site.pue", "1", PointKind::Gauge), "site_ratio_reported");
-        assert_eq!(name("PUE_now", "1", PointKind::Gauge), "ratio_reported_now");
+        assert_eq!(name("Pue_now", "1", PointKind::Gauge), "ratio_reported_now");
     }
 }
