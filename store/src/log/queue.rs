@@ -35,8 +35,10 @@ impl Entry {
 }
 
 /// Entries in order, without gaps between them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    samples_max: usize,
+    others_max: usize,
     entries: VecDeque<Entry>,
     samples: usize,
     others: usize,
@@ -48,7 +50,28 @@ pub(super) struct Queue {
     pub(super) closing: bool,
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self::bounded(SAMPLES, OTHERS)
+    }
+}
+
 impl Queue {
+    fn bounded(samples_max: usize, others_max: usize) -> Self {
+        Self {
+            samples_max,
+            others_max,
+            entries: VecDeque::new(),
+            samples: 0,
+            others: 0,
+            checkpoint: None,
+            dropped_samples: 0,
+            dropped_others: 0,
+            taken: None,
+            closing: false,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -109,10 +132,10 @@ impl Queue {
     fn make_room(&mut self) {
         let frame =
             |record: &Record| matches!(record, Record::Frame(samples) if !samples.is_empty());
-        while self.samples > SAMPLES && self.drop_oldest(frame) {}
+        while self.samples > self.samples_max && self.drop_oldest(frame) {}
         // A catalog says what later frames mean: it stays.
         let other = |record: &Record| !matches!(record, Record::Frame(_) | Record::Catalog(_));
-        while self.others > OTHERS && self.drop_oldest(other) {}
+        while self.others > self.others_max && self.drop_oldest(other) {}
     }
 
     /// Never the newest entry: one record finds room, whatever its size.
@@ -171,6 +194,147 @@ impl Queue {
             };
             self.entries[before] = Entry::Gap(*stamp, gap);
             self.entries.remove(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use rules::{
+        messages::{Event, SiteInfo, What},
+        plant::{Plant, PointId},
+        time::{BootId, Mono, Trust},
+        value::{NoData, Sample},
+    };
+
+    use super::*;
+    use crate::record::Catalog;
+
+    const SAMPLES_MAX: usize = 20;
+    const OTHERS_MAX: usize = 8;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Frame(usize),
+        Event,
+        Checkpoint,
+        Catalog,
+        /// The thread takes all, and brings back all but so many.
+        Fail(usize),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            4 => (0_usize..9).prop_map(Act::Frame),
+            4 => Just(Act::Event),
+            1 => Just(Act::Checkpoint),
+            1 => Just(Act::Catalog),
+            2 => (0_usize..4).prop_map(Act::Fail),
+        ]
+    }
+
+    fn record(act: Act) -> Option<Record> {
+        let sample = |_| Sample {
+            point: PointId(0),
+            at: Mono::ZERO,
+            source_time: None,
+            value: Err(NoData::Timeout),
+        };
+        Some(match act {
+            Act::Frame(samples) => Record::Frame((0..samples).map(sample).collect()),
+            Act::Event => Record::Event(Event {
+                at: Mono::ZERO,
+                wall: None,
+                asset: None,
+                what: What::Link { up: true, why: String::new() },
+            }),
+            Act::Checkpoint => Record::Checkpoint(serde_json::Value::Null),
+            Act::Catalog => Record::Catalog(Arc::new(Catalog {
+                version: String::new(),
+                site: SiteInfo {
+                    id: String::new(),
+                    name: String::new(),
+                    time_zone: String::new(),
+                    gateway: String::new(),
+                    simulated: true,
+                },
+                plant: Arc::new(Plant::default()),
+            })),
+            Act::Fail(_) => return None,
+        })
+    }
+
+    fn stamp(seq: u64) -> Stamp {
+        let (mono, wall) = (Mono::ZERO, DateTime::UNIX_EPOCH);
+        Stamp { seq: Seq(seq), boot: BootId(1), mono, wall, trust: Trust::Untrusted }
+    }
+
+    /// Samples and other records that wait, but for catalogs, and those told as dropped.
+    fn tally<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> [u64; 4] {
+        let mut tally = [0; 4];
+        for entry in entries {
+            match entry {
+                Entry::Record(_, Record::Frame(samples)) => tally[0] += samples.len() as u64,
+                Entry::Record(_, Record::Catalog(_) | Record::Checkpoint(_)) => {}
+                Entry::Record(..) => tally[1] += 1,
+                Entry::Gap(_, gap) => {
+                    tally[2] += gap.samples;
+                    tally[3] += gap.others;
+                }
+            }
+        }
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_vanishes_uncounted_and_places_stay_in_order(
+            acts in proptest::collection::vec(act(), 0..120)
+        ) {
+            let mut queue = Queue::bounded(SAMPLES_MAX, OTHERS_MAX);
+            let (mut pushed, mut first, mut catalogs) = ([0_u64; 2], 1, 0);
+            let mut written: Vec<Entry> = Vec::new();
+            let mut last = 0;
+            for act in acts {
+                if let Some(record) = record(act) {
+                    last += 1;
+                    match act {
+                        Act::Frame(samples) => pushed[0] += samples as u64,
+                        Act::Event => pushed[1] += 1,
+                        Act::Catalog => catalogs += 1,
+                        Act::Checkpoint | Act::Fail(_) => {}
+                    }
+                    queue.push(stamp(last), record);
+                } else if let Act::Fail(done) = act {
+                    let mut group = queue.take();
+                    let rest = group.split_off(done.min(group.len()));
+                    first = group.back().map_or(first, |entry| entry.stamp().seq.0 + 1);
+                    written.extend(group);
+                    queue.put_back(rest);
+                }
+                let mut next = first;
+                for entry in &queue.entries {
+                    prop_assert_eq!(entry.first().0, next);
+                    next = entry.stamp().seq.0 + 1;
+                }
+                prop_assert_eq!(next, last + 1);
+                // One record more than the bound, when it is the newest.
+                prop_assert!(queue.samples <= SAMPLES_MAX + 8);
+            }
+            let catalogs_kept = written.iter().chain(&queue.entries);
+            let catalogs_kept = catalogs_kept
+                .filter(|entry| matches!(entry, Entry::Record(_, Record::Catalog(_))));
+            prop_assert_eq!(catalogs_kept.count(), catalogs);
+            let [samples, others, dropped_samples, dropped_others] =
+                tally(written.iter().chain(&queue.entries));
+            prop_assert_eq!([samples + dropped_samples, others + dropped_others], pushed);
+            prop_assert_eq!([queue.dropped_samples, queue.dropped_others], [dropped_samples, dropped_others]);
+            let waiting = queue.entries.iter().filter(|entry| matches!(entry, Entry::Record(_, Record::Checkpoint(_))));
+            prop_assert!(waiting.count() <= 1);
         }
     }
 }

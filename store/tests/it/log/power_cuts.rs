@@ -87,3 +87,59 @@ fn what_was_reported_durable_outlives_a_power_cut_after_any_operation() {
         }
     }
 }
+
+/// Goes on after a power cut, on a disk that goes dark again. Says from which place on, what, and how much was durable.
+fn go_on_until_dark(disk: &Faulty, options: &LogOptions) -> Option<(Seq, Appended, Seq)> {
+    let opened = Log::open_on(Arc::new(disk.clone()), options, BootId(7));
+    let Log { mut writer, reader } = opened.ok()?;
+    let first = Seq(writer.last().0 + 1);
+    let mut appended = Vec::new();
+    for second in 50..53 {
+        let group = vec![frame(30, second), event(&format!("later {second}"))];
+        appended.extend(group.clone());
+        let last = writer.append(&now(second), group);
+        if !settle(&writer, last) {
+            break;
+        }
+    }
+    drop(writer);
+    Some((first, appended, reader.durable()))
+}
+
+#[test]
+fn a_power_cut_while_an_earlier_one_is_mended_takes_nothing_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 700, ..options(dir.path()) };
+    let at = |seq: Seq, first: Seq| usize::try_from(seq.0 - first.0).unwrap();
+    for (before, after) in (12..42).step_by(3).flat_map(|before| (0..8).map(move |n| (before, n))) {
+        let what = format!("{before} operations, then {after}");
+        let disk = Faulty::default();
+        disk.cut_after(before);
+        let (earlier, durable) = run_until_dark(&disk, &options);
+        disk.power_cut(Unsynced::HalfKept).unwrap();
+        let disk = Faulty::default();
+        disk.cut_after(after);
+        let later = go_on_until_dark(&disk, &options);
+        disk.power_cut(Unsynced::HalfKept).unwrap();
+
+        let Log { reader, .. } = Log::open(&options, BootId(8)).unwrap();
+        let back = all(&reader);
+        assert_eq!(seqs(&back), (1..=back.len() as u64).collect::<Vec<_>>(), "{what}");
+        assert!(reader.durable() >= durable, "{what}");
+        for stamped in &back {
+            let seq = stamped.stamp.seq;
+            let expected = match &later {
+                Some((first, appended, _)) if stamped.stamp.boot == BootId(7) => {
+                    assert!(seq > durable, "{what}");
+                    &appended[at(seq, *first)]
+                }
+                _ => &earlier[at(seq, Seq(1))],
+            };
+            assert_eq!(&stamped.record, expected, "{what}");
+        }
+        if let Some((_, _, durable)) = later {
+            assert!(reader.durable() >= durable, "{what}");
+        }
+        std::fs::remove_dir_all(&options.dir).unwrap();
+    }
+}
