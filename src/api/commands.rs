@@ -10,7 +10,11 @@ use rules::messages::{Action, Command, Outcome};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{doors::Caller, problem::Problem, state::App};
+use super::{
+    doors::Caller,
+    problem::{Problem, Refusal},
+    state::App,
+};
 
 const KEY_CHARS_MAX: usize = 128;
 const NAME_CHARS_MAX: usize = 64;
@@ -115,4 +119,39 @@ fn name(caller: &Caller, wanted: Option<String>) -> Result<String, Problem> {
         ));
     }
     Ok(wanted)
+}
+
+/// What came of a reload.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reloaded {
+    /// The changed configuration is in force.
+    Done(()),
+}
+
+/// Read the site file again and put what changed in force. Addresses and users of the interface itself stay as they were
+/// at start.
+#[utoipa::path(
+    post,
+    path = "/api/v1/reload",
+    tag = "commands",
+    responses(
+        (status = 200, description = "The configuration is in force.", body = Reloaded),
+        (status = 422, description = "It has faults; the one before stays in force.", body = Refusal),
+    ),
+)]
+pub(super) async fn reload(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Reloaded>, Problem> {
+    caller.at_least(Role::Admin)?;
+    tracing::info!(by = &*caller.name, "asked to take the changed configuration");
+    app.port.reload().await.map_err(|faults| {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            faults,
+            "mend the files and ask again; the configuration stays as it was",
+        )
+    })?;
+    Ok(Json(Reloaded::Done(())))
 }

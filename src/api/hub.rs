@@ -11,7 +11,7 @@ use std::{
 use axum::extract::ws::Utf8Bytes;
 use rules::{
     messages::{Change, Feed, Snapshot, Update},
-    plant::PointId,
+    plant::{Plant, PointId},
     time::{BootId, Now},
     value::Reading,
 };
@@ -112,6 +112,8 @@ pub(super) enum Next {
 struct Ring {
     round: u64,
     boot: Option<BootId>,
+    /// Of whose points the frames speak.
+    plant: Arc<Plant>,
     /// The change before the oldest frame.
     base: u64,
     frames: VecDeque<Arc<Frame>>,
@@ -165,11 +167,11 @@ impl Hub {
         self.ring().newest_at
     }
 
-    /// The place of a client that comes back, if the ring still has all that it missed.
-    pub(super) fn find(&self, boot: BootId, seq: u64) -> Option<Place> {
+    /// The place of a client that comes back, if the ring still has all that it missed, and the plant there.
+    pub(super) fn find(&self, boot: BootId, seq: u64) -> Option<(Place, Arc<Plant>)> {
         let ring = self.ring();
         let held = ring.boot == Some(boot) && (ring.base..=ring.newest()).contains(&seq);
-        held.then_some(Place { round: ring.round, seq })
+        held.then(|| (Place { round: ring.round, seq }, Arc::clone(&ring.plant)))
     }
 
     /// At most `limit` frames after `place`.
@@ -190,6 +192,7 @@ impl Hub {
         *ring = Ring {
             round: ring.round + 1,
             boot: Some(snapshot.boot),
+            plant: Arc::clone(&snapshot.plant),
             base: snapshot.seq,
             newest_at: Some(Instant::now()),
             ..Ring::default()
@@ -231,5 +234,121 @@ impl Ring {
             || self.readings > READINGS_MAX
             || self.others > OTHERS_MAX;
         too_much && self.frames.len() > LAG_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::{
+        messages::{Health, SCHEMA, SiteInfo},
+        time::{Mono, Trust, Wall},
+        value::NoData,
+    };
+
+    use super::*;
+
+    const BOOT: BootId = BootId(7);
+
+    fn now() -> Now {
+        let utc = chrono::DateTime::UNIX_EPOCH;
+        Now { mono: Mono::from_secs(9), wall: Wall { utc, trust: Trust::Synchronised } }
+    }
+
+    fn snapshot(seq: u64) -> Snapshot {
+        let site = SiteInfo {
+            id: "hall".to_owned(),
+            name: "Hall".to_owned(),
+            time_zone: "UTC".to_owned(),
+            gateway: "gw".to_owned(),
+            simulated: false,
+        };
+        Snapshot {
+            schema: SCHEMA,
+            boot: BOOT,
+            seq,
+            at: now(),
+            site,
+            plant: Arc::default(),
+            readings: Vec::new(),
+            alarms: Vec::new(),
+            links: Vec::new(),
+            events: Vec::new(),
+            ledger: Vec::new(),
+            health: Health::default(),
+        }
+    }
+
+    fn update(seq: u64, readings: u32) -> Update {
+        let reading = |point| Change::Reading {
+            point: PointId(point),
+            reading: Reading { value: Err(NoData::Timeout), at: Some(Mono::ZERO), coverage: None },
+        };
+        let mut changes: Vec<Change> = (0..readings).map(reading).collect();
+        changes.push(Change::Health(Health::default()));
+        Update { seq, at: now(), changes }
+    }
+
+    /// A hub that was told changes `11..=10 + count`.
+    fn hub(count: u64) -> Hub {
+        let hub = Hub::new();
+        hub.begin(&snapshot(10));
+        (11..=10 + count).for_each(|seq| hub.push(update(seq, 2)));
+        hub
+    }
+
+    fn after(hub: &Hub, seq: u64, limit: usize) -> Option<Vec<u64>> {
+        match hub.after(Place { round: hub.round(), seq }, limit) {
+            Next::Frames(frames) => Some(frames.iter().map(|frame| frame.seq).collect()),
+            Next::Lost => None,
+        }
+    }
+
+    #[test]
+    fn what_follows_a_place_is_told_unless_it_is_too_much() {
+        let hub = hub(5);
+        assert_eq!(after(&hub, 15, LAG_MAX), Some(vec![]));
+        assert_eq!(after(&hub, 12, LAG_MAX), Some(vec![13, 14, 15]));
+        assert_eq!(after(&hub, 10, LAG_MAX), None, "five are more than four");
+        assert_eq!(after(&hub, 10, usize::MAX), Some(vec![11, 12, 13, 14, 15]));
+        assert_eq!(after(&hub, 9, usize::MAX), None, "before the beginning");
+        assert_eq!(after(&hub, 99, LAG_MAX), Some(vec![]), "a snapshot newer than the ring");
+    }
+
+    #[test]
+    fn a_place_is_found_only_in_the_run_and_the_ring_it_belongs_to() {
+        let hub = hub(5);
+        assert!(hub.find(BOOT, 10).is_some());
+        assert!(hub.find(BOOT, 15).is_some());
+        for (boot, seq) in [(BOOT, 9), (BOOT, 16), (BootId(8), 12)] {
+            assert!(hub.find(boot, seq).is_none(), "{seq}");
+        }
+        let (place, _) = hub.find(BOOT, 12).unwrap();
+        hub.begin(&snapshot(15));
+        assert!(matches!(hub.after(place, LAG_MAX), Next::Lost), "another plant, another ring");
+        assert!(Hub::new().find(BOOT, 0).is_none());
+    }
+
+    #[test]
+    fn the_ring_is_bounded_by_what_it_holds_and_keeps_what_streams_need() {
+        let hub = hub(2 * FRAMES_MAX as u64);
+        assert_eq!(hub.ring().frames.len(), FRAMES_MAX);
+        let hub = self::hub(0);
+        let large = u32::try_from(READINGS_MAX / 2).unwrap();
+        (11..=30).for_each(|seq| hub.push(update(seq, large)));
+        assert_eq!(hub.ring().frames.len(), LAG_MAX);
+        assert_eq!(after(&hub, 26, LAG_MAX), Some(vec![27, 28, 29, 30]));
+        assert!(hub.find(BOOT, 25).is_none());
+    }
+
+    #[test]
+    fn a_frame_is_written_as_the_update_was() {
+        let update = update(11, 3);
+        let frame = Frame::new(update.clone());
+        let read = |text: &str| serde_json::from_str::<Feed>(text).unwrap();
+        assert_eq!(read(&frame.text(None)), Feed::Update(update.clone()));
+        let Feed::Update(part) = read(&frame.text(Some(&[false, true]))) else {
+            panic!("no update")
+        };
+        assert_eq!(part.changes, [update.changes[1].clone(), update.changes[3].clone()]);
     }
 }

@@ -14,7 +14,7 @@ use axum::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text::encode},
-    metrics::{MetricType, counter::Counter, family::Family},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit as MetricUnit},
 };
 use rules::{
@@ -24,6 +24,7 @@ use rules::{
     units::{Unit, decimal},
     value::{NoData, Value},
 };
+use store::Stats;
 use tokio::task::spawn_blocking;
 
 use super::{problem::Problem, state::App};
@@ -57,7 +58,7 @@ const UNITS: &[(&str, &str, &str)] = &[
 ];
 
 /// First words of our own metrics, which no point takes.
-const OURS: [&str; 5] = ["alarms", "api_", "device_", "gateway_", "point_"];
+const OURS: [&str; 6] = ["alarms", "api_", "device_", "gateway_", "point_", "storage_"];
 
 const LETTERS: [Letter; 8] =
     [Letter::B, Letter::C, Letter::D, Letter::E, Letter::F, Letter::G, Letter::Bl, Letter::Cl];
@@ -74,12 +75,27 @@ struct Answered {
 type Count = fn(&LinkView) -> u64;
 
 /// What the interface counts of itself.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Counters {
     requests: Family<Answered, Counter>,
+    streams: Gauge,
+}
+
+/// An open stream, counted until it is dropped.
+pub(super) struct OpenStream(Gauge);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Counters {
+    pub(super) fn stream(&self) -> OpenStream {
+        self.streams.inc();
+        OpenStream(self.streams.clone())
+    }
+
     /// `route` is a pattern of ours, never what a client wrote.
     pub(super) fn count(&self, method: &Method, route: &str, status: StatusCode) {
         // Anybody can make up a method.
@@ -105,19 +121,29 @@ impl Counters {
 )]
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     let snapshot = app.snapshot().await?;
-    let requests = app.counters.requests.clone();
+    let counters = app.counters.clone();
+    let store = app.port.store().cloned();
     // A large site takes a while to write, which is not for the threads that serve everybody.
-    let text = spawn_blocking(move || write(snapshot, requests)).await;
+    let text = spawn_blocking(move || {
+        let stats = store.and_then(|store| store.stats().ok());
+        write(snapshot, stats, counters)
+    })
+    .await;
     match text {
         Ok(Ok(text)) => Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()),
         Ok(Err(_)) | Err(_) => Err(Problem::ours("the metrics cannot be written")),
     }
 }
 
-fn write(snapshot: Snapshot, requests: Family<Answered, Counter>) -> Result<String, fmt::Error> {
+fn write(
+    snapshot: Snapshot,
+    stats: Option<Stats>,
+    counters: Counters,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register("coldwatch_api_requests", "Requests answered", requests);
-    registry.register_collector(Box::new(Scrape { snapshot }));
+    registry.register("coldwatch_api_requests", "Requests answered", counters.requests);
+    registry.register("coldwatch_api_streams", "Streams that are open", counters.streams);
+    registry.register_collector(Box::new(Scrape { snapshot, stats }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -126,6 +152,8 @@ fn write(snapshot: Snapshot, requests: Family<Answered, Counter>) -> Result<Stri
 /// The picture, to be written as metrics.
 struct Scrape {
     snapshot: Snapshot,
+    /// `None` where nothing is kept, or where that cannot be read now.
+    stats: Option<Stats>,
 }
 
 impl fmt::Debug for Scrape {
@@ -140,7 +168,8 @@ impl Collector for Scrape {
         self.missing(&mut encoder)?;
         self.alarms(&mut encoder)?;
         self.devices(&mut encoder)?;
-        self.gateway(&mut encoder)
+        self.gateway(&mut encoder)?;
+        self.storage(&mut encoder)
     }
 }
 
@@ -298,6 +327,34 @@ impl Scrape {
         let mut build =
             encoder.encode_descriptor("coldwatch_build", help, None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+
+    fn storage(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(stats) = &self.stats else { return Ok(()) };
+        let bytes = MetricUnit::Bytes;
+        let help = "What the data directory holds, by part";
+        let mut size = gauge(encoder, "coldwatch_storage_size", help, Some(&bytes))?;
+        for (part, count) in [
+            ("log", stats.log_bytes),
+            ("ledger", stats.ledger_bytes),
+            ("history", stats.history_bytes),
+            ("reserve", stats.reserve_bytes),
+            ("other", stats.other_bytes),
+        ] {
+            let labels = [("site", self.site()), ("part", part)];
+            size.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+        let labels = [("site", self.site())];
+        for (word, help, count) in [
+            ("segments", "Segments of the log", stats.segments),
+            ("journal_lines", "Lines of the journal", stats.journal_lines),
+            ("ledger_lines", "Lines of the ledger", stats.ledger_lines),
+            ("applied", "The last record that journal and ledger contain", stats.applied.0),
+        ] {
+            let full = format!("coldwatch_storage_{word}");
+            gauge(encoder, &full, help, None)?.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+        Ok(())
     }
 
     fn site(&self) -> &str {

@@ -3,16 +3,20 @@
 //! - `listen` takes connections on a Unix socket (`socket` makes it) and on an address, with limits to each.
 //! - `doors` decides who comes in: peer credentials on the socket, tokens (`token`) elsewhere, Host and Origin everywhere.
 //! - `router` names the routes; `openapi` describes them; `problem` is what they answer when they cannot.
+//! - `site`, `history`, `past` and `metrics` show, `commands` acts.
 //! - `hub` keeps the newest changes, from which `stream` serves any number of clients.
 //!
 //! The gateway is asked only through its `Port`, which shows nothing that is not on disk.
 
 mod commands;
 mod doors;
+mod history;
 mod hub;
 mod listen;
 mod metrics;
+mod moment;
 mod openapi;
+mod past;
 mod people;
 mod problem;
 mod router;

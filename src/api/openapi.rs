@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use super::{problem::Words, router::written};
+use super::{problem::Refusal, router::written};
 
 const TOKEN: &str = "token";
 
@@ -26,7 +26,7 @@ const TOKEN: &str = "token";
                        the gateway knows who asks. Roles: viewer looks, operator acts on alarms, admin also reloads the \
                        configuration. coldwatch is not a safety system and not a leak interlock.",
     ),
-    components(schemas(Words)),
+    components(schemas(Refusal)),
     tags(
         (name = "site", description = "What the gateway sees now."),
         (name = "past", description = "What it has seen."),
@@ -148,7 +148,7 @@ fn refuse(operation: &mut Operation) {
 }
 
 fn refusal(description: &str) -> utoipa::openapi::Response {
-    let body = Content::new(Some(Ref::from_schema_name("Words")));
+    let body = Content::new(Some(Ref::from_schema_name("Refusal")));
     ResponseBuilder::new().description(description).content("application/json", body).build()
 }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Words {
+pub(super) struct Refusal {
     /// What is wrong.
     #[schema(example = "no credential")]
     error: Cow<'static, str>,
@@ -25,7 +25,7 @@ pub(super) struct Words {
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
-    words: Words,
+    words: Refusal,
 }
 
 impl Problem {
@@ -34,15 +34,15 @@ impl Problem {
         error: impl Into<Cow<'static, str>>,
         remedy: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, words: Words { error: error.into(), remedy: remedy.into() } }
+        Self { status, words: Refusal { error: error.into(), remedy: remedy.into() } }
     }
 
     /// What is not on disk was not done.
     pub(super) fn not_stored() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the gateway cannot store anything now",
-            "free space on its disk, and send the same again with the same key",
+            "not stored",
+            "free space on the disk of the gateway, and send the same again with the same key",
         )
     }
 

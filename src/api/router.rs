@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    commands, doors::Connection, metrics, openapi, problem::Problem, site, state::App, stream,
+    commands, doors::Connection, history, metrics, openapi, past, problem::Problem, site,
+    state::App, stream,
 };
 
 /// No request needs more.
@@ -26,7 +27,11 @@ pub(super) fn router(app: App) -> Router {
         .routes(routes!(site::snapshot))
         .routes(routes!(site::alarms))
         .routes(routes!(stream::stream))
+        .routes(routes!(history::history))
+        .routes(routes!(past::journal))
+        .routes(routes!(past::ledger))
         .routes(routes!(commands::command))
+        .routes(routes!(commands::reload))
         .routes(routes!(metrics::metrics))
         .routes(routes!(site::ready))
         .routes(routes!(openapi::openapi))

@@ -17,7 +17,6 @@ const SYSTEM_FOLDER: &str = "/run/coldwatch";
 /// Owner and group ask; nobody else does.
 const MODE: u32 = 0o660;
 
-#[allow(dead_code, reason = "clients in processes of their own ask for it")]
 /// Where a client finds the local gateway: `$COLDWATCH_SOCKET`, else the first of the usual places that has a socket.
 pub(crate) fn default_path() -> PathBuf {
     from_environment().unwrap_or_else(|| {

@@ -2,7 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use axum::http::StatusCode;
 use rules::messages::{Command, Outcome, Snapshot};
+use store::Reader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Port;
@@ -37,6 +39,17 @@ impl Shared {
     /// True when what is seen gets onto the disk.
     pub(super) fn is_storing(&self) -> bool {
         self.port.is_storing()
+    }
+
+    /// What the gateway has kept.
+    pub(super) fn store(&self) -> Result<Reader, Problem> {
+        self.port.store().cloned().ok_or_else(|| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this gateway keeps nothing",
+                "start it with a data directory: coldwatch run --data DIR",
+            )
+        })
     }
 
     /// Answers after it is on disk.

@@ -89,6 +89,7 @@ pub(super) async fn stream(
         async move |socket| {
             // It keeps its place among the connections as long as it lives.
             let _place = connection.place;
+            let _counted = app.counters.stream();
             let serving = session.serve(socket, since);
             app.tasks.track_future(serving).await;
         },
@@ -158,13 +159,15 @@ impl Session {
             }
         };
         let resumed = since.and_then(|(boot, seq)| self.app.hub.find(boot, seq));
-        let resumed = resumed.filter(|_| self.globs.is_none());
         let hello =
             Greeting::Hello { schema: SCHEMA, boot, seq: newest.seq, resumed: resumed.is_some() };
         send(socket, serde_json::to_string(&hello).map_err(|_| Over)?.into()).await?;
         let mut place = match resumed {
             // However far back: it is bounded by the ring, and cheaper than a snapshot.
-            Some(place) => self.advance(socket, place, usize::MAX).await?,
+            Some((place, plant)) => {
+                self.choose(&plant);
+                self.advance(socket, place, usize::MAX).await?
+            }
             None => self.begin_anew(socket).await?,
         };
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
@@ -216,22 +219,21 @@ impl Session {
         // What follows comes from the ring.
         drop(attached.feed);
         let place = Place { round, seq: attached.snapshot.seq };
-        self.choose(&attached.snapshot);
+        self.choose(&attached.snapshot.plant);
         let text = write(attached.snapshot).await?;
         send(socket, text).await?;
         Ok(place)
     }
 
     /// Which points are wanted, in the numbers of this plant.
-    fn choose(&mut self, snapshot: &Snapshot) {
+    fn choose(&mut self, plant: &Arc<Plant>) {
         let Some(globs) = &self.globs else { return };
-        if self.plant.as_ref().is_some_and(|plant| Arc::ptr_eq(plant, &snapshot.plant)) {
+        if self.plant.as_ref().is_some_and(|known| Arc::ptr_eq(known, plant)) {
             return;
         }
-        let plant = Arc::clone(&snapshot.plant);
         let is_wanted = |name: String| globs.iter().any(|glob| glob.matches(&name));
         self.wanted = Some(plant.point_ids().map(|id| is_wanted(plant.point_name(id))).collect());
-        self.plant = Some(plant);
+        self.plant = Some(Arc::clone(plant));
     }
 }
 

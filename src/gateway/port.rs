@@ -107,7 +107,6 @@ impl Port {
     }
 
     /// What the gateway has kept; `None` when it keeps nothing.
-    #[allow(dead_code, reason = "for the interface to come")]
     pub(crate) fn store(&self) -> Option<&Reader> {
         self.store.as_ref()
     }

@@ -3,7 +3,7 @@
 mod client;
 mod stream;
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -72,7 +72,11 @@ fn the_document_is_openapi_and_names_every_route() {
     let known = [
         "/api/v1/alarms",
         "/api/v1/commands",
+        "/api/v1/history",
+        "/api/v1/journal",
+        "/api/v1/ledger",
         "/api/v1/openapi.json",
+        "/api/v1/reload",
         "/api/v1/snapshot",
         "/api/v1/stream",
         "/healthz",
@@ -306,9 +310,118 @@ token = "${env:ANNA}"
     gateway.until("a while of life", |snapshot| (snapshot["seq"].as_u64() > Some(3)).then_some(()));
     said += &fs::read_to_string(gateway.log()).unwrap();
     for secret in secrets.iter().copied().chain([file_token.as_str()]) {
+        assert!(!is_kept(&gateway.folder.path().join("data"), secret), "a secret is kept");
         let place = said.find(secret).map(|at| &said[at.saturating_sub(200)..at]);
         assert_eq!(place, None, "a secret is told behind this");
     }
+}
+
+/// True when a file of this folder holds the secret, besides the one that is there to hold it.
+fn is_kept(folder: &Path, secret: &str) -> bool {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| !path.ends_with("data/token")).any(|path| {
+        if path.is_dir() {
+            return is_kept(&path, secret);
+        }
+        let bytes = fs::read(&path).unwrap_or_default();
+        bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    })
+}
+
+/// Sends a command over the network, and gives status and body of the answer.
+fn command(gateway: &Gateway, key: &str) -> (u16, Value) {
+    let body = json!({ "key": key, "action": { "reset": { "alarm": "none@hall" } } }).to_string();
+    let token = gateway.bearer();
+    let headers = [token.as_pair(), ("Content-Type", "application/json")];
+    let answer = gateway.ask("POST", "/api/v1/commands", &headers, body.as_bytes());
+    (answer.status, answer.json())
+}
+
+#[test]
+fn a_command_acts_once_and_the_journal_tells_it_page_by_page() {
+    let gateway = Gateway::start("", &[], &[]);
+    let answers: Vec<_> = ["k1", "k2", "k1"].map(|key| command(&gateway, key)).into();
+    assert_eq!(answers[0].0, 200);
+    assert!(answers[0].1["rejected"]["why"].is_string(), "{:#}", answers[0].1);
+    assert_eq!(answers[2], answers[0], "the same key, the same answer");
+    let keys = |journal: &Value| -> Vec<String> {
+        let lines = journal["lines"].as_array().unwrap();
+        let keys =
+            lines.iter().filter_map(|line| line["entry"]["command"]["command"]["key"].as_str());
+        keys.map(str::to_owned).collect()
+    };
+    let all = gateway.until_at("/api/v1/journal", "both are journaled", |journal| {
+        (keys(journal).len() > 1).then(|| journal.clone())
+    });
+    assert_eq!(keys(&all), ["k2", "k1"], "newest first, each once");
+    let lines = all["lines"].as_array().unwrap();
+    let mut before = String::new();
+    for line in lines {
+        let page = gateway.get(&format!("/api/v1/journal?limit=1{before}")).json();
+        assert_eq!(page["lines"], json!([line]));
+        before = format!("&before={}", line["line"]);
+    }
+    let recent = gateway.get("/api/v1/journal?from=-1h&to=now").json();
+    assert_eq!(recent["lines"].as_array().unwrap().len(), lines.len());
+    assert_eq!(gateway.get("/api/v1/journal?to=-1h").json()["lines"], json!([]));
+    assert_eq!(gateway.get("/api/v1/ledger").json()["rows"], json!([]));
+    for wrong in
+        ["journal?from=then", "journal?limit=x", "ledger?from=now&to=-1d", "ledger?from=-9e9d"]
+    {
+        let answer = gateway.get(&format!("/api/v1/{wrong}"));
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(answer.json()["remedy"].is_string(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_past_is_told_as_finely_as_asked_and_not_more_than_can_be_taken() {
+    let gateway = Gateway::start("", &[], &[]);
+    let told = |query: &str| format!("/api/v1/history?points=hall.storage.*&{query}");
+    let raw =
+        gateway.until_at(&told("resolution=raw&from=-5m"), "two samples are kept", |history| {
+            let rows = history["series"][0]["rows"].as_array()?;
+            (rows.len() > 1).then(|| history.clone())
+        });
+    assert_eq!(raw["series"][0]["point"], "hall.storage.state");
+    let rows = raw["series"][0]["rows"].as_array().unwrap();
+    assert_eq!(rows[0]["value"], json!({ "state": 1 }), "it is stored");
+    let times: Vec<i64> = rows.iter().map(|row| row["at_ms"].as_i64().unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    let exact =
+        gateway.get("/api/v1/history?points=hall.storage.state,no.such&resolution=raw").json();
+    assert_eq!(exact["series"].as_array().unwrap().len(), 1);
+    let minutes = gateway.get(&told("from=-5m")).json();
+    assert_eq!(minutes["resolution"], "1m");
+    let large = gateway.get(&told("resolution=raw&from=-30d"));
+    assert_eq!(large.status, 413);
+    assert!(large.text.contains("coarser resolution"), "{}", large.text);
+    for wrong in ["resolution=1s", "from=then", "from=now&to=-1h"] {
+        assert_eq!(gateway.get(&told(wrong)).status, 400, "{wrong}");
+    }
+    assert_eq!(gateway.get("/api/v1/history").status, 400);
+}
+
+#[test]
+fn a_reload_takes_an_admin_and_says_what_is_wrong_with_the_file() {
+    let gateway = with_users();
+    let reload = |headers: &[(&str, &str)]| gateway.ask("POST", "/api/v1/reload", headers, b"");
+    assert_eq!(reload(&[("Authorization", &format!("Bearer {ANNA}"))]).status, 403);
+    let own = gateway.bearer();
+    assert_eq!(reload(&[own.as_pair()]).status, 200);
+    let site = gateway.folder.path().join("site.toml");
+    let sound = fs::read_to_string(&site).unwrap();
+    fs::write(&site, sound.replace("240 m2", "240 sqft")).unwrap();
+    let refused = reload(&[own.as_pair()]);
+    assert_eq!(refused.status, 422);
+    assert!(refused.json()["error"].as_str().unwrap().contains("unknown unit"), "{}", refused.text);
+    fs::write(&site, format!("{sound}\n[[room]]\nid = \"annex\"\narea = \"1 m2\"\n")).unwrap();
+    assert_eq!(reload(&[own.as_pair()]).status, 200);
+    gateway.until("the new room is there", |snapshot| {
+        let assets = snapshot["plant"]["assets"].as_array().unwrap();
+        assets.iter().any(|asset| asset["name"] == "annex").then_some(())
+    });
+    assert_eq!(gateway.get("/readyz").status, 200);
 }
 
 #[test]

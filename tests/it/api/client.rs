@@ -53,6 +53,7 @@ impl Gateway {
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
+        command.env("COLDWATCH_DATA", folder.path().join("data"));
         command.envs(variables.iter().copied()).stderr(File::create(&log).unwrap());
         let program = Program::start(&mut command);
         program.line(PATIENCE);
@@ -112,9 +113,18 @@ impl Gateway {
 
     /// Looks at the site once a second until there is what is looked for.
     pub(super) fn until<T>(&self, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
+        self.until_at("/api/v1/snapshot", what, look)
+    }
+
+    /// The same, at another address.
+    pub(super) fn until_at<T>(
+        &self,
+        path: &str,
+        what: &str,
+        look: impl Fn(&Value) -> Option<T>,
+    ) -> T {
         for _ in 0..PATIENCE.as_secs() {
-            let snapshot = self.get("/api/v1/snapshot").json();
-            if let Some(found) = look(&snapshot) {
+            if let Some(found) = look(&self.get(path).json()) {
                 return found;
             }
             self.program.line(PATIENCE);

@@ -97,17 +97,27 @@ fn only_readings_that_are_asked_for_are_told() {
     let gateway = Gateway::start("", &[], &[]);
     block_on(async {
         let mut all = Listener::open(&gateway, "").await;
-        let mut none = Listener::open(&gateway, "?points=no-such-*.point,other").await;
-        for stream in [&mut all, &mut none] {
-            stream.hear().await;
-            stream.hear().await;
-        }
+        let wanted = "?points=no-such-*.point,other";
+        let mut none = Listener::open(&gateway, wanted).await;
+        all.hear().await;
+        none.hear().await;
+        let snapshot = all.hear().await;
+        let readings = snapshot["snapshot"]["readings"].as_array().unwrap();
+        assert!(!readings.is_empty(), "a snapshot is always whole");
+        let snapshot = none.hear().await["snapshot"].clone();
+        assert_eq!(snapshot["readings"].as_array().unwrap().len(), readings.len());
         for _ in 0..2 {
             let frame = none.hear().await;
             let changes = frame["update"]["changes"].as_array().unwrap();
             assert!(changes.iter().all(|change| change.get("reading").is_none()), "{frame:#}");
             assert!(changes.iter().any(|change| change.get("health").is_some()), "{frame:#}");
         }
+        let back = format!("{wanted}&since={}&boot={}", snapshot["seq"], snapshot["boot"]);
+        let mut again = Listener::open(&gateway, &back).await;
+        assert_eq!(again.hear().await["hello"]["resumed"], true);
+        let frame = again.hear().await;
+        let changes = frame["update"]["changes"].as_array().unwrap();
+        assert!(changes.iter().all(|change| change.get("reading").is_none()), "{frame:#}");
     });
 }
 
