@@ -26,7 +26,9 @@
 //! the present. Nothing is promised about the order, and every record is delivered at least once: a repeated line has the
 //! same series and time, so it changes nothing. Only what is durable is sent, and only when its wall time is known.
 //!
-//! Lines that the server refuses are put into quarantine with its words, and never hold up the others. A server that never
+//! Lines that the server refuses are put into quarantine with its words, and never hold up the others. Where it has taken
+//! the rest of a request ("partial write"), only so many requests a minute are made to find out which lines it means; after
+//! that the entry names their number and the first line of the request. A server that never
 //! took a line since the start is not believed that the lines are to blame: the data stays, and its words are shown.
 
 mod batch;
@@ -122,6 +124,8 @@ pub struct Tuning {
     pub connect_timeout: Duration,
     /// For one request as a whole.
     pub timeout: Duration,
+    /// Requests a minute that are made only to find out which lines of a partial write were refused.
+    pub curiosity: usize,
     /// How often the cursors are put on disk while they move.
     pub store_every: Duration,
 }
@@ -137,6 +141,7 @@ impl Default for Tuning {
             slow_retry: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
+            curiosity: 120,
             store_every: Duration::from_secs(5),
         }
     }
@@ -279,6 +284,9 @@ fn prepare(config: &Config, log: LogReader, dir: &Path) -> Result<Delivery, Star
         caught_up: Mutex::new(Instant::now()),
         body_bytes: AtomicUsize::new(tuning.batch_bytes),
         took_any: AtomicBool::new(false),
+        curious: Mutex::default(),
+        unstored: AtomicBool::new(false),
+        told: Mutex::default(),
     })
 }
 
@@ -345,7 +353,13 @@ async fn look_after(delivery: &Arc<Delivery>, stored_at: &mut Instant) {
 async fn store(delivery: &Arc<Delivery>) {
     let at_work = Arc::clone(delivery);
     match tokio::task::spawn_blocking(move || at_work.store_cursors()).await {
-        Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => tracing::error!("how far InfluxDB has come is not on disk: {error}"),
+        Ok(Ok(())) => delivery.unstored.store(false, Ordering::Relaxed),
+        Ok(Err(error)) => {
+            if !delivery.unstored.swap(true, Ordering::Relaxed) {
+                tracing::error!("how far InfluxDB has come is not on disk: {error}");
+            }
+        }
+        // The program ends.
+        Err(_) => {}
     }
 }

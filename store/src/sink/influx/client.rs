@@ -30,6 +30,8 @@ pub(super) enum Answer {
     /// Something in the body is not to the server's liking; repeating it changes nothing.
     Refused {
         words: String,
+        /// Everything else in it was taken, but for so many lines.
+        dropped: Option<usize>,
         /// The answer has the form of the API. A web server that is no database also says 400.
         by_the_api: bool,
     },
@@ -110,7 +112,10 @@ impl Client {
         let words = format!("{status}: {}", message.as_deref().unwrap_or(body).trim());
         let words = self.clean(words.trim_end_matches([':', ' ']));
         match status.as_u16() {
-            400 | 422 => Answer::Refused { words, by_the_api },
+            400 | 422 => {
+                let dropped = message.as_deref().and_then(dropped);
+                Answer::Refused { words, dropped, by_the_api }
+            }
             413 => Answer::TooLarge { words },
             408 | 425 | 429 | 500..=599 => Answer::Later { words },
             _ => Answer::Denied { words },
@@ -139,6 +144,16 @@ fn message(body: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
     let said = value.get("message").or_else(|| value.get("error"))?;
     said.as_str().map(str::to_owned)
+}
+
+/// How many lines a partial write left out: `partial write: … dropped=2`. Who does not say it left out one at least.
+fn dropped(message: &str) -> Option<usize> {
+    if !message.contains("partial write") {
+        return None;
+    }
+    let count = message.rsplit_once("dropped=").map(|(_, rest)| rest);
+    let digits = count.map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next());
+    Some(digits.flatten().and_then(|digits| digits.parse().ok()).unwrap_or(1).max(1))
 }
 
 fn connection_words(error: &reqwest::Error) -> String {

@@ -20,7 +20,7 @@ use super::{
     SinkState, Tuning,
     batch::{Batcher, Body, Chunk, Limits},
     client::{Answer, Client, pack},
-    dissect::Dissection,
+    dissect::{Dissection, Refusal, Verdict},
     gate::{Gate, Pass, Retry},
 };
 use crate::{
@@ -40,6 +40,8 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 /// The backfill cursor rests so many times as long as it read, so that catching up leaves the machine to the gateway.
 const REST: u32 = 3;
 const REST_MAX: Duration = Duration::from_secs(1);
+/// How often what is refused is told and looked into anew.
+const CURIOUS_AGAIN: Duration = Duration::from_mins(1);
 
 /// What both cursors share.
 pub(super) struct Delivery {
@@ -63,6 +65,18 @@ pub(super) struct Delivery {
     pub(super) body_bytes: AtomicUsize,
     /// The server took something since the start.
     pub(super) took_any: AtomicBool,
+    pub(super) curious: Mutex<Curious>,
+    /// The cursors could not be put on disk, which has been told.
+    pub(super) unstored: AtomicBool,
+    /// When it was last said that lines were refused.
+    pub(super) told: Mutex<Option<Instant>>,
+}
+
+/// Requests of this minute that may be made only to find out which lines were refused.
+#[derive(Default)]
+pub(super) struct Curious {
+    left: usize,
+    since: Option<Instant>,
 }
 
 /// The cursors, and what of them is on disk.
@@ -236,7 +250,7 @@ impl Delivery {
                 line: unsent.what.clone(),
                 why: unsent.why.to_string().into(),
             });
-            self.put_away(entries.collect()).await;
+            self.put_away(entries.collect(), chunk.unsent.len()).await;
         }
         self.state.send_modify(|state| {
             state.skipped_values += chunk.skipped;
@@ -256,7 +270,7 @@ impl Delivery {
         mut pass: Pass<'a>,
         patience: Option<Duration>,
     ) -> Result<Pass<'a>, Interrupted> {
-        let mut dissection = Dissection::new(body.count);
+        let mut dissection = Dissection::new(body.count, self.curiosity());
         let mut all_by_the_api = true;
         let mut ends = None;
         while let Some(part) = dissection.next() {
@@ -268,16 +282,19 @@ impl Delivery {
                     dissection.taken();
                     continue;
                 }
-                Answer::Refused { words, by_the_api } => {
+                Answer::Refused { words, dropped, by_the_api } => {
                     all_by_the_api &= by_the_api;
-                    dissection.refused(&words, false);
+                    if dropped.is_some_and(|dropped| dropped < part.len()) {
+                        self.took_any.store(true, Ordering::Relaxed);
+                    }
+                    dissection.refused(&words, dropped.map_or(Refusal::Whole, Refusal::Partial));
                     continue;
                 }
                 Answer::TooLarge { words } => {
                     if part.len() > 1 {
                         self.smaller_bodies(body.lines.len() * part.len() / body.count);
                     }
-                    dissection.refused(&words, true);
+                    dissection.refused(&words, Refusal::Size);
                     continue;
                 }
                 Answer::Denied { words } => (Retry::Slow, words),
@@ -302,12 +319,22 @@ impl Delivery {
         }
         pass.answered();
         self.server_took();
+        lock(&self.curious).left = verdict.curiosity;
         let taken = verdict.taken as u64;
         self.state.send_modify(|state| state.written_lines += taken);
-        if !verdict.refused.is_empty() {
-            self.refused(body, verdict.refused).await;
+        if !verdict.refused.is_empty() || !verdict.vague.is_empty() {
+            self.refused(body, verdict).await;
         }
         Ok(pass)
+    }
+
+    /// How many requests may be made now only to find out which lines were refused.
+    fn curiosity(&self) -> usize {
+        let mut curious = lock(&self.curious);
+        if curious.since.is_none_or(|since| since.elapsed() > CURIOUS_AGAIN) {
+            *curious = Curious { left: self.tuning.curiosity, since: Some(Instant::now()) };
+        }
+        curious.left
     }
 
     fn server_took(&self) {
@@ -343,31 +370,46 @@ impl Delivery {
     }
 
     /// Lines that the server will not take, however often they are sent.
-    async fn refused(&self, body: &Body, refused: Vec<(usize, String)>) {
-        let (count, words) = (refused.len(), refused[0].1.clone());
-        tracing::warn!("InfluxDB refuses {count} lines, now in quarantine: {words}");
+    async fn refused(&self, body: &Body, verdict: Verdict) {
+        let Verdict { refused, vague, .. } = verdict;
         let ends = line_ends(&body.lines);
         let line = |index: usize| {
             let start = index.checked_sub(1).map_or(0, |before| ends[before]);
             String::from_utf8_lossy(&body.lines[start..ends[index]]).trim_end().to_owned()
         };
-        let entries = refused.into_iter().map(|(index, words)| Entry {
-            at: now(),
-            line: line(index),
-            why: words.into(),
+        let named = refused.into_iter().map(|(index, words)| (line(index), words));
+        let unnamed = vague.iter().map(|vague| {
+            let (count, among) = (vague.refused, vague.among.len());
+            let first = line(vague.among.start);
+            (format!("{count} of {among} lines from this one on: {first}"), vague.words.clone())
         });
-        self.put_away(entries.collect()).await;
+        let entry = |(line, words): (String, String)| Entry { at: now(), line, why: words.into() };
+        let entries: Vec<Entry> = named.chain(unnamed).map(entry).collect();
+        let unnamed: usize = vague.iter().map(|vague| vague.refused).sum();
+        let count = entries.len() - vague.len() + unnamed;
+        self.tell_refusal(count, &entries);
+        self.put_away(entries, count).await;
     }
 
-    async fn put_away(&self, entries: Vec<Entry>) {
-        let count = entries.len() as u64;
+    /// Not more than once a minute: a field of another type is refused every second.
+    fn tell_refusal(&self, count: usize, entries: &[Entry]) {
+        let mut told = lock(&self.told);
+        if told.is_none_or(|at| at.elapsed() > CURIOUS_AGAIN)
+            && let Some(first) = entries.first()
+        {
+            *told = Some(Instant::now());
+            tracing::warn!("InfluxDB refuses {count} lines, now in quarantine: {}", first.why);
+        }
+    }
+
+    async fn put_away(&self, entries: Vec<Entry>, count: usize) {
         let quarantine = Arc::clone(&self.quarantine);
         let writing = tokio::task::spawn_blocking(move || lock(&quarantine).add(&entries));
         // A file that cannot be written to must not hold up what is good.
         if let Ok(Err(error)) = writing.await {
             tracing::error!("failed to write refused lines to quarantine: {error}");
         }
-        self.state.send_modify(|state| state.rejected_lines += count);
+        self.state.send_modify(|state| state.rejected_lines += count as u64);
     }
 
     /// Puts the cursors on disk where they moved.

@@ -179,8 +179,22 @@ async fn what_is_too_large_is_halved_and_later_requests_are_smaller() {
     sink.stop().await;
 }
 
-const PARTIAL: &str = "{\"code\":\"invalid\",\"message\":\"partial write: field type conflict: input field \
-    \\\"active_power_kilowatts\\\" is type float, already exists as type integer dropped=2\"}";
+const CONFLICT: &str = "{\"code\":\"invalid\",\"message\":\"unable to parse some lines\"}";
+
+/// What is said when all but so many lines were taken.
+fn partial(dropped: usize) -> String {
+    format!(
+        "{{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to database: partial write: field type \
+         conflict: input field \\\"active_power_kilowatts\\\" is type float, already exists as type integer \
+         dropped={dropped}\"}}"
+    )
+}
+
+/// Takes everything but the bad lines, and says how many those were.
+fn takes_the_rest(write: &Write) -> Reply {
+    let (bad, good): (Vec<_>, Vec<_>) = write.lines.iter().cloned().partition(|line| is_bad(line));
+    if bad.is_empty() { Reply::Take(204) } else { Reply::TakeSome(good, partial(bad.len())) }
+}
 
 fn is_bad(line: &str) -> bool {
     line.contains("asset=meter-3,") || line.contains("asset=meter-71,")
@@ -189,15 +203,19 @@ fn is_bad(line: &str) -> bool {
 #[tokio::test]
 async fn a_refused_line_costs_itself_and_its_words_are_kept_with_it() {
     // Two ways to refuse: everything that holds a bad line, or the bad lines alone.
-    for takes_the_rest in [false, true] {
+    for (takes_some, words) in [
+        (false, "400 Bad Request: unable to parse some lines"),
+        (
+            true,
+            "400 Bad Request: failure writing points to database: partial write: field type conflict",
+        ),
+    ] {
         let server = Server::start(move |write: &Write| {
-            let (bad, good): (Vec<_>, Vec<_>) =
-                write.lines.iter().cloned().partition(|line| is_bad(line));
-            match (bad.is_empty(), takes_the_rest) {
-                (true, _) => Reply::Take(204),
-                (false, true) => Reply::TakeSome(good, PARTIAL),
-                (false, false) => Reply::Refuse(400, PARTIAL),
+            if takes_some {
+                return takes_the_rest(write);
             }
+            let any_bad = write.lines.iter().any(|line| is_bad(line));
+            if any_bad { Reply::Refuse(400, CONFLICT) } else { Reply::Take(204) }
         })
         .await;
         let mut gateway = Gateway::new(100);
@@ -231,12 +249,31 @@ async fn a_refused_line_costs_itself_and_its_words_are_kept_with_it() {
         );
         for entry in &quarantined {
             let why = entry["why"].as_str().unwrap();
-            assert!(
-                why.starts_with("400 Bad Request: partial write: field type conflict"),
-                "{why}"
-            );
+            assert!(why.starts_with(words), "{why}");
         }
     }
+}
+
+#[tokio::test]
+async fn which_lines_a_partial_write_left_out_is_sought_only_so_far() {
+    let server = Server::start(takes_the_rest).await;
+    let mut gateway = Gateway::new(100);
+    let lines = gateway.frame();
+    gateway.durable().await;
+    let sink = Sink::with(&gateway, &config(&server, Tuning { curiosity: 4, ..tuning() }));
+    let state = sink.wait_until(|state| state.rejected_lines == 2).await;
+    assert!(state.up && state.written_lines == 98, "{state:?}");
+    assert_eq!(server.writes().len(), 5);
+    let later = gateway.frame();
+    let good: Lines = [lines, later].concat().into_iter().filter(|line| !is_bad(line)).collect();
+    server.wait_for(&good).await;
+    sink.wait_until(|state| state.rejected_lines == 4).await;
+    assert_eq!(server.writes().len(), 6, "no more is spent on finding out");
+    assert_eq!(server.taken(), sorted(good));
+    sink.stop().await;
+    let quarantined = gateway.quarantine();
+    let last = quarantined.last().unwrap()["line"].as_str().unwrap();
+    assert!(last.starts_with("2 of 100 lines from this one on: meter,asset=meter-0,"), "{last}");
 }
 
 #[tokio::test]

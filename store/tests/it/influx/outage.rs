@@ -191,9 +191,10 @@ fn unreliable(seed: u64) -> impl FnMut(&Write) -> Reply + Send + 'static {
             3 => Reply::Garbage,
             4 => Reply::Refuse(401, "{\"message\":\"unauthorized access\"}"),
             5 if write.lines.len() > 10 => Reply::Refuse(413, ""),
-            _ if !bad.is_empty() && dice.roll(2) == 0 => {
-                Reply::TakeSome(good, "{\"message\":\"partial write: dropped=1\"}")
-            }
+            _ if !bad.is_empty() && dice.roll(2) == 0 => Reply::TakeSome(
+                good,
+                format!("{{\"message\":\"partial write: dropped={}\"}}", bad.len()),
+            ),
             _ if !bad.is_empty() => Reply::Refuse(400, "{\"message\":\"unable to parse\"}"),
             _ => Reply::Take(204),
         }

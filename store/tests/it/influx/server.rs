@@ -41,7 +41,7 @@ pub(crate) enum Reply {
     /// Takes nothing and says so.
     Refuse(u16, &'static str),
     /// Takes these lines and not the others, and says so.
-    TakeSome(Vec<String>, &'static str),
+    TakeSome(Vec<String>, String),
     /// Takes nothing and never answers.
     Hang,
     /// Takes nothing and answers in another language.
@@ -190,7 +190,7 @@ async fn serve(
             Reply::Take(status) => (write.lines, Some(answer(status, ""))),
             Reply::Lose => (write.lines, None),
             Reply::Refuse(status, body) => (Vec::new(), Some(answer(status, body))),
-            Reply::TakeSome(lines, body) => (lines, Some(answer(400, body))),
+            Reply::TakeSome(lines, body) => (lines, Some(answer(400, &body))),
             Reply::Garbage => (Vec::new(), Some("SSH-2.0-OpenSSH_9.2\r\n".to_owned())),
             Reply::Hang => std::future::pending().await,
             Reply::Slow(span) => {

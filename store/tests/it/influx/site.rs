@@ -181,6 +181,7 @@ pub(crate) fn tuning() -> Tuning {
         slow_retry: Duration::from_millis(200),
         connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(5),
+        curiosity: 100_000,
         store_every: Duration::from_millis(50),
         ..Tuning::default()
     }
