@@ -491,3 +491,50 @@ fn undefined(code: u8) -> Option<Undefined> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::Index};
+
+    use super::*;
+
+    fn valid(memory: &mut Memory) -> Vec<u8> {
+        let values = [
+            Ok(Value::Number(21.5)),
+            Ok(Value::Number(f64::from(0.1_f32))),
+            Ok(Value::Number(std::f64::consts::PI)),
+            Ok(Value::Integer(i64::MIN)),
+            Ok(Value::State(u32::MAX)),
+            Ok(Value::Text("on".into())),
+            Err(NoData::Refused(2)),
+            Err(NoData::Undefined(Undefined::NoFlow)),
+        ];
+        let samples = values.into_iter().cycle().take(24).zip(0_u32..).map(|(value, index)| {
+            let source_time = DateTime::from_timestamp(i64::from(index), 500);
+            Sample { point: PointId(index % 9), at: Mono::from_secs(3), source_time, value }
+        });
+        let mut out = Vec::new();
+        encode(&mut out, memory, Mono::from_secs(2), &samples.collect::<Vec<_>>());
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_decoded(noise: Vec<u8>) {
+            decode(&noise, &mut Memory::default(), Mono::ZERO);
+        }
+
+        #[test]
+        fn a_broken_frame_can_be_decoded_after_a_good_one(
+            flips in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..6)
+        ) {
+            let mut memory = Memory::default();
+            let mut bytes = valid(&mut memory);
+            for (index, flip) in flips {
+                *index.get_mut(&mut bytes) ^= flip;
+            }
+            decode(&bytes, &mut Memory::default(), Mono::from_secs(2));
+            decode(&bytes, &mut memory, Mono::from_secs(2));
+        }
+    }
+}

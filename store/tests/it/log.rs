@@ -4,6 +4,7 @@ mod support;
 
 mod damage;
 mod following;
+mod frozen;
 mod full_disk;
 mod placing;
 mod power_cuts;
