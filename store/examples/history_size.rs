@@ -170,8 +170,7 @@ impl Mix {
             let point = PointId(u32::try_from(point).unwrap_or(u32::MAX));
             samples.push(Sample { point, at, source_time: None, value: Ok(Value::Number(value)) });
         }
-        let second = u64::try_from(at.0.as_secs()).unwrap_or(0);
-        spread(second, &mut samples);
+        spread(at.0.as_secs(), &mut samples);
         samples
     }
 }
@@ -213,7 +212,7 @@ fn measure(
     let mut sealer = Sealer::open(dir.path(), log.clone(), Retention::default(), Pins::default())?;
     writer.append(&now(0), vec![Record::Catalog(Arc::clone(catalog))]);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let (mut samples, mut logged, mut sealed, mut seal_cpu_s) = (0_u64, 0, 0, 0.0);
+    let (mut samples, mut logged, mut in_blocks, mut seal_cpu_s) = (0_u64, 0, 0, 0.0);
     let mut longest = Duration::ZERO;
     for at in 1..=hours * 3600 + 15 {
         let frame = second(at, now(at).mono);
@@ -232,7 +231,7 @@ fn measure(
                 }
             }
             let after = Cost::now()?;
-            sealed += after.written - between.written;
+            in_blocks += after.written - between.written;
             seal_cpu_s += after.cpu_s - between.cpu_s;
         }
     }
@@ -249,7 +248,7 @@ fn measure(
         out,
         "written per sample: log {:.3}, history {:.3} bytes",
         ratio(logged, samples),
-        each(sealed)
+        each(in_blocks)
     )?;
     on_disk(&mut out, dir.path(), raw)?;
     writeln!(

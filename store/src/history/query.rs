@@ -1,9 +1,9 @@
 //! Questions: sealed blocks, and behind them what is only in the log.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
@@ -34,7 +34,13 @@ pub struct HistoryReader {
     dir: PathBuf,
     log: LogReader,
     database: Arc<Pool>,
+    /// Of the last question.
+    kept: Arc<Mutex<Option<Tail>>>,
 }
+
+/// So many points, with so many samples in all, are kept for the next question.
+const KEPT_POINTS: usize = 1000;
+const KEPT_SAMPLES: usize = 250_000;
 
 /// What is asked: `from_ms <= time < to_ms`.
 struct Asked<'a> {
@@ -45,7 +51,7 @@ struct Asked<'a> {
 }
 
 /// Samples that are not in blocks yet, in the order of the log.
-type Tail = HashMap<SeriesKey, Vec<Timed>>;
+type Samples = HashMap<SeriesKey, Vec<Timed>>;
 
 impl HistoryReader {
     /// Of the data directory in which `history.db` is, or will be.
@@ -57,7 +63,7 @@ impl HistoryReader {
             }
             Ok(())
         });
-        Self { dir: dir.to_owned(), log, database: Arc::new(database) }
+        Self { dir: dir.to_owned(), log, database: Arc::new(database), kept: Arc::default() }
     }
 
     /// What is kept of these points from `from` until before `to`, in the order asked. A point without anything has no
@@ -104,34 +110,23 @@ impl HistoryReader {
         self.database.ask(|connection| Ok(Mark::load(connection)?))
     }
 
-    /// Reads what the mark does not cover.
-    fn tail(&self, mark: Mark, asked: &Asked<'_>) -> Result<Tail, HistoryError> {
-        let mut tail = Tail::new();
-        let mut wanted = Wanted::default();
-        let mut records = self.log.read(Seq((mark.applied + 1).max(self.log.oldest().0)))?;
-        while let Some(stamped) = records.next() {
-            let stamped = stamped?;
-            let (Record::Frame(samples), Some(catalog)) = (stamped.record, records.catalog())
-            else {
-                continue;
-            };
-            let keys = wanted.of(catalog, asked.points);
-            for sample in samples {
-                let Some(key) = keys.get(&sample.point) else { continue };
-                let Placement::At(at_ms) = self.log.place(&stamped.stamp, &sample) else {
-                    continue;
-                };
-                let inside = (asked.from_ms..asked.to_ms).contains(&at_ms);
-                if !inside || mark.has(stamped.stamp.seq.0, at_ms) {
-                    continue;
-                }
-                match tail.get_mut(key) {
-                    Some(samples) => samples.push((at_ms, sample.value)),
-                    None => drop(tail.insert(key.clone(), vec![(at_ms, sample.value)])),
-                }
+    /// What the mark does not cover, of the points and the time asked for. The log holds all points of a second together,
+    /// so a question for one reads them all; what was found is kept for the next question, which reads only what is new.
+    fn tail(&self, mark: Mark, asked: &Asked<'_>) -> Result<Samples, HistoryError> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut tail = match kept {
+            Some(tail) if tail.mark == mark && tail.covers(asked.points) => tail,
+            Some(tail) if tail.points.len() + asked.points.len() <= KEPT_POINTS => {
+                Tail::new(mark, tail.points.iter().chain(asked.points))
             }
+            _ => Tail::new(mark, asked.points),
+        };
+        tail.read(&self.log)?;
+        let samples = tail.of(asked);
+        if tail.complete && tail.count <= KEPT_SAMPLES {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(tail);
         }
-        Ok(tail)
+        Ok(samples)
     }
 
     /// How much there is, and what had to go.
@@ -167,6 +162,80 @@ fn read_stats(connection: &Connection, bytes: u64) -> Result<HistoryStats, Histo
     })
 }
 
+/// Samples of some points that are not in blocks yet, and how far the log was read for them.
+#[derive(Debug)]
+struct Tail {
+    mark: Mark,
+    points: HashSet<Arc<str>>,
+    /// The next record to read.
+    next: u64,
+    samples: Samples,
+    count: usize,
+    /// Every sample had a place in time.
+    complete: bool,
+}
+
+impl Tail {
+    fn new<'a>(mark: Mark, points: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
+        Self {
+            mark,
+            points: points.into_iter().cloned().collect(),
+            next: mark.applied + 1,
+            samples: Samples::new(),
+            count: 0,
+            complete: true,
+        }
+    }
+
+    fn covers(&self, points: &[Arc<str>]) -> bool {
+        points.iter().all(|point| self.points.contains(point))
+    }
+
+    fn read(&mut self, log: &LogReader) -> Result<(), HistoryError> {
+        let mut wanted = Wanted::default();
+        let mut records = log.read(Seq(self.next.max(log.oldest().0)))?;
+        while let Some(stamped) = records.next() {
+            let stamped = stamped?;
+            let seq = stamped.stamp.seq.0;
+            self.next = seq + 1;
+            let (Record::Frame(samples), Some(catalog)) = (stamped.record, records.catalog())
+            else {
+                continue;
+            };
+            let keys = wanted.of(catalog, &self.points);
+            for sample in samples {
+                let Some(key) = keys.get(&sample.point) else { continue };
+                let at_ms = match log.place(&stamped.stamp, &sample) {
+                    Placement::At(at_ms) => at_ms,
+                    Placement::NotYet => {
+                        self.complete = false;
+                        continue;
+                    }
+                    Placement::Never => continue,
+                };
+                if self.mark.has(seq, at_ms) {
+                    continue;
+                }
+                self.count += 1;
+                match self.samples.get_mut(key) {
+                    Some(samples) => samples.push((at_ms, sample.value)),
+                    None => drop(self.samples.insert(key.clone(), vec![(at_ms, sample.value)])),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, asked: &Asked<'_>) -> Samples {
+        let inside = |sample: &&Timed| (asked.from_ms..asked.to_ms).contains(&sample.0);
+        let of_points = self.samples.iter().filter(|(key, _)| asked.points.contains(&key.point));
+        of_points
+            .map(|(key, samples)| (key.clone(), samples.iter().filter(inside).cloned().collect()))
+            .filter(|(_, samples): &(_, Vec<Timed>)| !samples.is_empty())
+            .collect()
+    }
+}
+
 /// Which points of a catalog are asked for.
 #[derive(Default)]
 struct Wanted {
@@ -175,7 +244,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(&mut self, catalog: &Arc<Catalog>, points: &[Arc<str>]) -> &HashMap<PointId, SeriesKey> {
+    fn of(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        points: &HashSet<Arc<str>>,
+    ) -> &HashMap<PointId, SeriesKey> {
         if self.catalog.as_ref().is_none_or(|known| !Arc::ptr_eq(known, catalog)) {
             let found = points.iter().filter_map(|name| find(catalog, name));
             self.keys = found.collect();
@@ -208,7 +281,7 @@ fn length_of(resolution: Resolution) -> Option<Length> {
 fn answer(
     sealed: Option<&Transaction<'_>>,
     asked: &Asked<'_>,
-    tail: &Tail,
+    tail: &Samples,
 ) -> Result<Vec<Series>, HistoryError> {
     let mut all = Vec::new();
     for point in asked.points {

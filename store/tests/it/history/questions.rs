@@ -212,3 +212,27 @@ fn a_monotonic_clock_far_from_zero_changes_nothing() {
     hall.append_at(mono, at(5), vec![Record::Frame(vec![sample(0, mono, number(1.0))])]);
     assert_eq!(hall.raw("cdu-1.t0", 0, 10), [(5, number(1.0))]);
 }
+
+#[test]
+fn a_reader_that_is_asked_again_sees_what_came_meanwhile() {
+    let mut hall = Hall::new(&temperatures(2));
+    let reader = hall.reader();
+    let count = |point: &str| {
+        let series = reader.query(&[point.into()], at(0), at(HOUR), Resolution::Raw).unwrap();
+        series
+            .iter()
+            .map(|series| match &series.rows {
+                store::history::Rows::Raw(rows) => rows.len(),
+                store::history::Rows::Rollup(rows) => rows.len(),
+            })
+            .sum::<usize>()
+    };
+    let said = |_| vec![number(1.0), number(2.0)];
+    for (minute, sealed) in [(0, 0), (5, 0), (10, 0), (15, 1), (20, 0), (25, 0), (30, 1)] {
+        hall.run(minute * MINUTE, (minute + 5) * MINUTE + 20, 20, said);
+        let expected = usize::try_from((minute + 5) * 3 + 1).unwrap();
+        assert_eq!(count("cdu-1.t0"), expected);
+        assert_eq!(hall.seal(), sealed);
+        assert_eq!((count("cdu-1.t1"), count("cdu-1.t0")), (expected, expected));
+    }
+}

@@ -62,22 +62,22 @@ fn directory_bytes(dir: &std::path::Path) -> u64 {
 
 #[test]
 fn over_the_cap_the_oldest_raw_samples_go_first() {
-    let retention = Retention { cap_bytes: 400_000, reserve_bytes: 0, ..Retention::default() };
+    let retention = Retention { cap_bytes: 380_000, reserve_bytes: 0, ..Retention::default() };
     let mut hall = Hall::with(&temperatures(20), retention);
     let said = |second: i64| (0..20).map(|point| number(noise(second * 20 + point))).collect();
-    for hour in 0..6 {
+    for hour in 0..4 {
         hall.run(hour * HOUR, (hour + 1) * HOUR, 4, said);
         hall.seal();
         let bytes = directory_bytes(hall.dir.path());
-        assert!(bytes < 400_000, "{bytes} bytes after {hour} hours: {:?}", hall.stats());
+        assert!(bytes < 380_000, "{bytes} bytes after {hour} hours: {:?}", hall.stats());
     }
     let stats = hall.stats();
     assert!(stats.capped_samples > 0, "{stats:?}");
     assert_eq!(stats.capped_minute_days, 0);
-    assert_eq!(hall.raw("cdu-1.t3", 5 * HOUR, 6 * HOUR).len(), 900, "the newest are there");
+    assert_eq!(hall.raw("cdu-1.t3", 4 * HOUR - 1800, 4 * HOUR).len(), 450, "the newest are there");
     assert_eq!(hall.raw("cdu-1.t3", 0, HOUR), []);
-    let minutes = hall.rolled("cdu-1.t3", 0, 6 * HOUR, Resolution::Minute);
-    assert_eq!(minutes.len(), 6 * 60, "rollups of what went are there");
+    let minutes = hall.rolled("cdu-1.t3", 0, 4 * HOUR, Resolution::Minute);
+    assert_eq!(minutes.len(), 4 * 60, "rollups of what went are there");
     assert!(minutes.iter().all(|row| row.count == 15));
 }
 
@@ -106,20 +106,20 @@ fn the_log_goes_when_everybody_has_passed_it() {
 
 #[test]
 fn a_sink_that_is_away_for_too_long_loses_the_oldest_log_and_never_what_a_projection_needs() {
-    let retention = Retention { cap_bytes: 350_000, reserve_bytes: 0, ..Retention::default() };
+    let retention = Retention { cap_bytes: 300_000, reserve_bytes: 0, ..Retention::default() };
     let mut hall = Hall::with(&temperatures(20), retention);
     hall.pins.add(Hold::WhileThereIsRoom, Arc::new(|| Some(Seq(1))));
     let projection = Arc::new(AtomicU64::new(500));
     let applied = Arc::clone(&projection);
     hall.pins.add(Hold::Always, Arc::new(move || Some(Seq(applied.load(Ordering::SeqCst)))));
     let said = |second: i64| (0..20).map(|point| number(noise(second * 20 + point))).collect();
-    for hour in 0..4 {
+    for hour in 0..3 {
         hall.run(hour * HOUR, (hour + 1) * HOUR, 4, said);
         hall.seal();
     }
     assert!(hall.log.oldest() <= Seq(500), "the projection needs it: {:?}", hall.log.oldest());
     projection.store(u64::MAX, Ordering::SeqCst);
-    hall.run(4 * HOUR, 5 * HOUR, 4, said);
+    hall.run(3 * HOUR, 4 * HOUR, 4, said);
     hall.seal();
     assert!(hall.log.oldest() > Seq(500));
     let stats = hall.stats();
