@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    CertificateError, ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
@@ -80,12 +80,32 @@ pub async fn connect(
     connector.connect(name, stream).await.map_err(|error| {
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
         match cause {
-            Some(why @ rustls::Error::InvalidCertificate(_)) => {
-                TlsError::NotTrusted(why.to_string())
-            }
+            Some(rustls::Error::InvalidCertificate(why)) => TlsError::NotTrusted(objection(why)),
             _ => TlsError::Handshake(error),
         }
     })
+}
+
+fn objection(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => {
+            "no authority that is believed here signed it".to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another name".to_owned()
+        }
+        // What `openssl req -x509` makes when nothing else is said. The library has no name of its own for it.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is an authority's own; a server needs one with basicConstraints CA:FALSE".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,10 @@ impl Connect {
     }
 }
 
-/// The token of the gateway's own user lies beside its socket.
+/// The token of the gateway's own user lies in its data directory: the one that the environment names, or that of the
+/// service.
 fn own_token() -> PathBuf {
-    socket::default_path().with_file_name("token")
+    const OF_THE_SERVICE: &str = "/var/lib/coldwatch";
+    let named = std::env::var_os("COLDWATCH_DATA").filter(|value| !value.is_empty());
+    PathBuf::from(named.unwrap_or_else(|| OF_THE_SERVICE.into())).join("token")
 }

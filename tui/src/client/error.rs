@@ -24,7 +24,9 @@ pub enum ClientError {
     NotTrusted { address: Address, why: String },
     #[error("failed to read the token in {}: {why}", .file.display())]
     Token { file: PathBuf, why: io::Error },
-    #[error("the gateway wants a token: name the file that holds it with --token-file")]
+    #[error(
+        "the gateway wants a token: name the file that holds it with --token-file (its own is `token` in its data directory)"
+    )]
     TokenMissing,
     #[error("the gateway does not know the token in {}", .0.display())]
     TokenUnknown(PathBuf),

@@ -67,5 +67,9 @@ fn broken(error: &hyper::Error) -> ClientError {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return ClientError::Closed(" without an answer".to_owned());
     }
+    if error.is_parse() {
+        let why = "it does not speak HTTP; if it speaks TLS, its address begins with https://";
+        return ClientError::Garbled(why.to_owned());
+    }
     ClientError::Garbled(error.to_string())
 }
