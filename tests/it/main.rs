@@ -20,3 +20,5 @@ mod run;
 mod simulate;
 mod status;
 mod support;
+mod terminal;
+mod tui;
