@@ -54,6 +54,9 @@ fn scenario_names() -> clap::builder::PossibleValuesParser {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.headless {
+        dashboard::need_terminal()?;
+    }
     let mut scenario = Scenario::shipped(&args.scenario)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     let seconds = args.seconds.map(Duration::from_secs);

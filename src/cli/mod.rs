@@ -41,7 +41,8 @@ const EXAMPLES: &str = "\
 Examples:
   coldwatch demo                                 a simulated hall on this screen
   coldwatch check site.toml                      every fault of a configuration, with its place
-  coldwatch run --site site.toml --dashboard     watch a hall
+  coldwatch run --site site.toml                 watch a hall
+  coldwatch tui                                  the dashboard of the running gateway
 
 coldwatch is not a safety system and not a leak interlock.";
 
@@ -67,7 +68,7 @@ pub(crate) fn main() -> ExitCode {
     start_log(&command);
     let result = match command {
         Command::Demo(args) => demo::run(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Tui(args) => tui::run(args),
         Command::Status(args) => Ok(status::run(&args)),
         Command::Simulate(args) => simulate::run(&args),
@@ -103,7 +104,6 @@ fn talk(line: &str) {
 fn start_log(command: &Command) {
     let quiet = match command {
         Command::Demo(args) => args.takes_the_terminal(),
-        Command::Run(args) => args.takes_the_terminal(),
         Command::Tui(_) => true,
         _ => false,
     };

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at},
 };
 
-use super::{dashboard, document::Document, files, runtime};
+use super::{document::Document, files, runtime};
 use crate::{
     api,
     gateway::{
@@ -29,17 +29,18 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldwatch run --site site.toml --dashboard     with the dashboard on this terminal
+  coldwatch run --site site.toml
   coldwatch run --site site.toml --stream        one JSON document a second on stdout
+
+While it runs, in another terminal:
+  coldwatch tui                                  the dashboard
+  coldwatch status                               one look, and an exit code for monitoring
 
 It runs until Ctrl-C or SIGTERM. What it finds wrong goes to stderr; set COLDWATCH_LOG=debug to see more.")]
 pub(crate) struct Args {
     /// The site file. Profiles and rule files beside it, in profiles/ and rules/, come before the shipped ones.
     #[arg(long, value_name = "FILE")]
     site: PathBuf,
-    /// Show the dashboard on this terminal; quitting it stops the gateway.
-    #[arg(long, conflicts_with = "stream")]
-    dashboard: bool,
     /// Print the state of the site as one JSON document a second.
     #[arg(long)]
     stream: bool,
@@ -52,8 +53,6 @@ pub(crate) struct Args {
     trust_clock: bool,
     #[command(flatten)]
     serving: Serving,
-    #[command(flatten)]
-    screen: dashboard::Screen,
 }
 
 /// Where clients are answered.
@@ -70,12 +69,6 @@ struct Serving {
     no_listen: bool,
 }
 
-impl Args {
-    pub(super) fn takes_the_terminal(&self) -> bool {
-        self.dashboard
-    }
-}
-
 impl Serving {
     /// `None`: nobody is answered.
     fn options(&self, data: &Path) -> Option<api::Options> {
@@ -87,7 +80,7 @@ impl Serving {
     }
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let site = files::load_site(&args.site)?;
     let clock = if args.trust_clock { ClockPolicy::Trusted } else { ClockPolicy::Synchronised };
     let data = files::data_directory(args.data.as_deref(), &site)?;
@@ -108,10 +101,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         // Ends with the runtime.
         tokio::spawn(reload_on_hang_up(gateway.port.clone()));
-        if args.dashboard {
-            let source = dashboard::attach(&gateway.port).await?;
-            dashboard::show(source, args.screen, std::future::pending()).await?;
-        } else if args.stream {
+        if args.stream {
             tokio::select! {
                 end = stream(&gateway) => end?,
                 () = stop_signal() => {}

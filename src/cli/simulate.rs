@@ -41,7 +41,7 @@ Examples:
   coldwatch simulate my-scenario.toml --site site.toml --port-base 15000 --write-site simulated.toml
 
 Then, elsewhere:
-  coldwatch run --site simulated.toml --dashboard")]
+  coldwatch run --site simulated.toml --trust-clock")]
 pub(crate) struct Args {
     /// A scenario file, or the name of one that ships.
     #[arg(help = scenario_help())]

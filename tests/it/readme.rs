@@ -47,6 +47,8 @@ enum Rehearsal {
     Serves(Vec<String>),
     /// It prints a document a second until it is stopped.
     Streams(Vec<String>),
+    /// A gateway: it watches until the reader starts another.
+    Watches(Vec<String>),
 }
 
 /// The one table of what the README may say. A command that is not in it fails the test.
@@ -68,16 +70,18 @@ fn rehearsal(command: &str) -> Rehearsal {
         ["simulate", rest @ .., "--port-base", _] => {
             Rehearsal::Serves(owned(&[&["simulate"], rest, &["--port-base", "0"]].concat()))
         }
-        // A test has no terminal to show a dashboard on.
-        ["run", rest @ .., "--dashboard" | "--stream"] => {
-            Rehearsal::Streams(owned(&[&["run"], rest, &["--stream", "--no-listen"]].concat()))
-        }
+        ["run", .., "--stream"] => Rehearsal::Streams(owned(&words)),
+        ["run", ..] => Rehearsal::Watches(owned(&[words.as_slice(), &["--stream"]].concat())),
+        // A test has no terminal for it. What it needs of the gateway, the status needs too.
+        ["tui"] => Rehearsal::Ends(owned(&["status"])),
         // A day in place of a month.
         ["simulate", rest @ .., "--days", _] if rest.contains(&"--into") => {
             let short = ["--days", "1", "--step", "900"];
             Rehearsal::Ends(owned(&[&["simulate"], rest, &short].concat()))
         }
-        ["check" | "status" | "calc" | "rules" | "report", ..] => Rehearsal::Ends(owned(&words)),
+        ["check" | "status" | "reload" | "calc" | "rules" | "report", ..] => {
+            Rehearsal::Ends(owned(&words))
+        }
         _ => panic!("the README says `{command}`, which this test does not know how to run"),
     }
 }
@@ -99,13 +103,14 @@ fn words(command: &str) -> Vec<String> {
 struct Reader {
     folder: TempDir,
     serving: Vec<Program>,
+    gateway: Option<Program>,
 }
 
 impl Reader {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(repository("configs"), folder.path().join("configs")).unwrap();
-        Self { folder, serving: Vec::new() }
+        Self { folder, serving: Vec::new(), gateway: None }
     }
 
     fn coldwatch(&self, arguments: &[String]) -> Command {
@@ -143,17 +148,29 @@ impl Reader {
                 None
             }
             Rehearsal::Streams(arguments) => {
-                let program = Program::start(&mut self.coldwatch(&arguments));
-                let all_up = |document: &serde_json::Value| {
-                    assert_eq!(document["simulated"], true, "{command}");
-                    let devices = document["devices"].as_array().unwrap();
-                    devices.iter().all(|device| device["up"] == true)
-                };
-                program.until(PATIENCE, command, all_up);
+                let program = self.watch(command, &arguments);
                 assert!(program.terminate(), "{command} stops when asked to");
                 None
             }
+            Rehearsal::Watches(arguments) => {
+                self.gateway = Some(self.watch(command, &arguments));
+                None
+            }
         }
+    }
+
+    /// Starts a gateway in the place of the one that runs, and waits until it hears every device.
+    fn watch(&mut self, command: &str, arguments: &[String]) -> Program {
+        let before = self.gateway.take();
+        assert!(before.is_none_or(Program::terminate), "a gateway stops when asked to");
+        let program = Program::start(&mut self.coldwatch(arguments));
+        let all_up = |document: &serde_json::Value| {
+            assert_eq!(document["simulated"], true, "{command}");
+            let devices = document["devices"].as_array().unwrap();
+            devices.iter().all(|device| device["up"] == true)
+        };
+        program.until(PATIENCE, command, all_up);
+        program
     }
 
     /// Runs the commands of a block that also shows what they answer.
@@ -205,12 +222,12 @@ fn the_readme_links_to_what_is_there() {
 
 #[test]
 fn a_dashboard_without_a_terminal_is_refused_with_a_reason() {
-    let site = repository("configs/sites/orv3-rpu.toml");
-    let run = Command::new(COLDWATCH).args(["run", "--dashboard", "--site"]).arg(site).output();
-    let run = run.unwrap();
-    assert_eq!(run.status.code(), Some(1));
-    let talk = String::from_utf8_lossy(&run.stderr);
-    assert!(talk.contains("not a terminal"), "{talk}");
+    for command in ["tui", "demo"] {
+        let out = Command::new(COLDWATCH).arg(command).output().unwrap();
+        assert_eq!(out.status.code(), Some(1));
+        let talk = String::from_utf8_lossy(&out.stderr);
+        assert!(talk.contains("not a terminal"), "{talk}");
+    }
 }
 
 #[test]
