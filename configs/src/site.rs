@@ -22,6 +22,11 @@ pub struct Site {
     pub influxdb: Option<InfluxDb>,
 }
 
+/// What the point `storage.state` of a site says, by code.
+pub const STORAGE_STATES: [&str; 3] = ["NotStored", "Stored", "Off"];
+/// What the point `influxdb.state` of a site says, by code.
+pub const SINK_STATES: [&str; 3] = ["Failing", "Up", "Off"];
+
 /// Where the gateway keeps what it saw, how much and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {

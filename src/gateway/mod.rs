@@ -2,7 +2,9 @@
 
 pub(crate) mod clock;
 mod gate;
+mod kept;
 mod links;
+mod own_points;
 mod pipeline;
 pub(crate) mod port;
 mod recorder;
@@ -17,12 +19,12 @@ use anyhow::Context;
 use collector::MonoClock;
 use configs::site::Site;
 use rules::{alarm_set::AlarmSet, engine::Engine, metrics, time::BootId};
-use store::{Opened, Store};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     clock::{Clock, ClockPolicy},
+    kept::Kept,
     links::Links,
     pipeline::Pipeline,
     port::{Load, Port},
@@ -34,7 +36,7 @@ pub(crate) struct Gateway {
     /// Where clients attach and commands go.
     pub(crate) port: Port,
     /// `None`: it keeps nothing.
-    store: Option<Store>,
+    kept: Option<Kept>,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -62,23 +64,24 @@ impl Gateway {
         let mono = MonoClock::start();
         let boot = new_boot();
         let mut engine = engine_of(site, boot)?;
-        let (store, clock, recorder) = match settings.data {
+        let (kept, clock, recorder) = match settings.data {
             Some(directory) => {
-                let options = restart::options(&site.storage, directory);
-                let Opened { store, writer, before, findings } = store::open(&options, boot)?;
-                let mut clock = Clock::new(mono, settings.clock, before.newest_wall());
+                let (kept, writer, found) = Kept::open(site, directory, boot)?;
+                let mut clock = Clock::new(mono, settings.clock, found.before.newest_wall());
                 let mut recorder = Recorder::new(Some(writer));
-                let (now, reader) = (clock.now(), store.reader());
-                restart::take_up(&mut engine, &now, before, &findings, &reader, &mut recorder);
-                (Some(store), clock, recorder)
+                let (now, reader) = (clock.now(), kept.store.reader());
+                restart::take_up(&mut engine, &now, found, &reader, &mut recorder);
+                (Some(kept), clock, recorder)
             }
             None => (None, Clock::new(mono, settings.clock, None), Recorder::new(None)),
         };
         let links = Links::start(site, mono);
-        let (pipeline, port) = Pipeline::new(engine, clock, links, recorder);
-        let port = port.with(settings.load, store.as_ref().map(Store::reader));
+        let forwarding = kept.as_ref().and_then(Kept::forwarding);
+        let (pipeline, port) = Pipeline::new(engine, clock, links, recorder, forwarding.clone());
+        let reader = kept.as_ref().map(|kept| kept.store.reader());
+        let port = port.with(settings.load, reader, forwarding);
         let task = tokio::spawn(pipeline.run(stop.clone()));
-        Ok(Self { port, store, stop, task })
+        Ok(Self { port, kept, stop, task })
     }
 
     /// Returns when the pipeline is gone, which before [`Self::stop`] only a panic can bring about.
@@ -90,8 +93,8 @@ impl Gateway {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         let ended = self.task.await.context("the pipeline panicked")?;
-        if let Some(store) = self.store {
-            spawn_blocking(move || store.close()).await.context("the store panicked")?;
+        if let Some(kept) = self.kept {
+            kept.close().await?;
         }
         ended
     }

@@ -7,9 +7,7 @@ use collector::Batch;
 use rules::{
     engine::{Engine, Events, Input},
     messages::{Outcome, What},
-    plant::PointId,
     time::Now,
-    value::{Sample, Value},
 };
 use store::{log::Storing, record::Record};
 use tokio::{
@@ -22,7 +20,9 @@ use super::{
     clock::Clock,
     engine_of,
     gate::Gate,
+    kept::Forwarding,
     links::Links,
+    own_points::OwnPoints,
     port::{Asked, NotTaken, Port, Reload, Requests},
     recorder::{self, Recorder},
     restart,
@@ -47,13 +47,9 @@ pub(super) struct Pipeline {
     /// There is news, and an update waits for the disk already.
     news: bool,
     own: OwnPoints,
+    forwarding: Option<Forwarding>,
     checkpoint_due: Instant,
     computed_due: Instant,
-}
-
-/// What the gateway says of itself.
-struct OwnPoints {
-    storage: Option<PointId>,
 }
 
 impl Pipeline {
@@ -62,10 +58,12 @@ impl Pipeline {
         clock: Clock,
         links: Links,
         recorder: Recorder,
+        forwarding: Option<Forwarding>,
     ) -> (Self, Port) {
         let (port, requests) = Port::new(recorder.durable());
         let pipeline = Self {
-            own: OwnPoints::of(&engine),
+            own: OwnPoints::of(engine.plant()),
+            forwarding,
             engine,
             clock,
             links,
@@ -162,14 +160,9 @@ impl Pipeline {
     /// The gateway is a device like any other: what it says of itself is stored and watched by rules.
     fn tell_of_itself(&mut self) {
         let now = self.clock.now();
-        let Some(point) = self.own.storage else { return };
-        let state = match (self.recorder.keeps(), &self.recorder.durable().borrow().storing) {
-            (false, _) => OwnPoints::OFF,
-            (true, Storing::Stored) => OwnPoints::STORED,
-            (true, Storing::NotStored { .. }) => OwnPoints::NOT_STORED,
-        };
-        let value = Ok(Value::State(state));
-        let samples = [Sample { point, at: now.mono, source_time: None, value }];
+        let storing = self.recorder.keeps().then(|| self.recorder.durable().borrow().clone());
+        let forwarding = self.forwarding.as_ref().map(|state| state.borrow().clone());
+        let samples = self.own.samples(now.mono, storing.as_ref(), forwarding.as_ref());
         self.recorder.gather(&samples);
         self.engine.step(now, Input::Samples(&samples), &mut self.events);
     }
@@ -238,7 +231,7 @@ impl Pipeline {
         let restored = self.engine.carry_over(now, engine);
         restart::say_what_is_gone(&restored);
         self.events.events.extend(restored.events);
-        self.own = OwnPoints::of(&self.engine);
+        self.own = OwnPoints::of(self.engine.plant());
         let catalog = restart::catalog(&self.engine);
         let what = What::Gateway { what: "took the changed configuration".to_owned() };
         self.engine.note(&now, what, &mut self.events);
@@ -279,18 +272,6 @@ impl Pipeline {
     }
 }
 
-impl OwnPoints {
-    const NOT_STORED: u32 = 0;
-    const STORED: u32 = 1;
-    const OFF: u32 = 2;
-
-    fn of(engine: &Engine) -> Self {
-        let plant = engine.plant();
-        let site = plant.of_kind(rules::plant::AssetKind::Site).next();
-        Self { storage: site.and_then(|site| plant.find_point(site, "storage.state")) }
-    }
-}
-
 /// Once every `span`.
 fn due(next: &mut Instant, span: Duration) -> bool {
     let now = Instant::now();
@@ -318,7 +299,11 @@ fn ticks() -> Interval {
 mod tests {
     use collector::MonoClock;
     use configs::{library::Library, site_file::read_site};
-    use rules::{time::BootId, value::NoData};
+    use rules::{
+        plant::PointId,
+        time::BootId,
+        value::{NoData, Sample},
+    };
     use tokio::sync::mpsc;
 
     use super::*;
@@ -336,7 +321,7 @@ mod tests {
         let clock = Clock::new(MonoClock::start(), ClockPolicy::Trusted, None);
         let engine = engine_of(&site, BootId(1)).unwrap();
         let (links, batches) = Links::fed();
-        let (pipeline, port) = Pipeline::new(engine, clock, links, Recorder::new(None));
+        let (pipeline, port) = Pipeline::new(engine, clock, links, Recorder::new(None), None);
         (pipeline, port, batches)
     }
 

@@ -7,11 +7,14 @@ use rules::messages::{Command, Feed, Outcome, Snapshot};
 use store::{
     Reader,
     log::{Durable, Storing},
+    sink::influx::SinkState,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
 };
+
+use super::kept::Forwarding;
 
 /// An operator cannot type faster than this drains.
 const COMMAND_QUEUE: usize = 32;
@@ -28,6 +31,7 @@ pub(crate) struct Port {
     /// Reads the configuration again.
     load: Option<Load>,
     store: Option<Reader>,
+    forwarding: Option<Forwarding>,
 }
 
 /// Gives a checked site, or all its faults as text.
@@ -92,13 +96,25 @@ impl Port {
             durable,
             load: None,
             store: None,
+            forwarding: None,
         };
         (port, Requests { attach, snapshots, commands, reloads })
     }
 
     /// The same way in, with what does not go through the pipeline.
-    pub(super) fn with(self, load: Option<Load>, store: Option<Reader>) -> Self {
-        Self { load, store, ..self }
+    pub(super) fn with(
+        self,
+        load: Option<Load>,
+        store: Option<Reader>,
+        forwarding: Option<Forwarding>,
+    ) -> Self {
+        Self { load, store, forwarding, ..self }
+    }
+
+    /// How forwarding to InfluxDB goes; `None` when there is none.
+    #[allow(dead_code, reason = "for the interface to come")]
+    pub(crate) fn forwarding(&self) -> Option<SinkState> {
+        self.forwarding.as_ref().map(|state| state.borrow().clone())
     }
 
     /// True when what is seen gets onto the disk, or is not meant to.

@@ -32,12 +32,17 @@ pub(super) fn options(storage: &Storage, dir: PathBuf) -> Options {
     }
 }
 
+/// What an earlier run left.
+pub(super) struct Found {
+    pub(super) before: Before,
+    pub(super) findings: Vec<Finding>,
+}
+
 /// Gives the engine what the earlier run left, and begins this one's part of the log.
 pub(super) fn take_up(
     engine: &mut Engine,
     now: &Now,
-    before: Before,
-    findings: &[Finding],
+    Found { before, findings }: Found,
     reader: &Reader,
     recorder: &mut Recorder,
 ) {

@@ -32,6 +32,7 @@ mod influxdb;
 mod load;
 mod meter_tree;
 mod meters;
+mod own_points;
 mod storage;
 
 use std::sync::Arc;
@@ -98,7 +99,7 @@ fn read(
     meter_tree::check(&plant, &feeds, &places, faults);
     let devices = devices::bind(&mut plant, &devices, faults);
     let storage = storage::read(&root);
-    storage::add_points(&mut plant);
+    own_points::add(&mut plant);
     // Conditions also name computed points. On a plant with faults they would bring on faults that are not theirs.
     let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
     let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);

@@ -1,19 +1,12 @@
-//! `[storage]`: where and how long the gateway keeps what it saw, and the points by which it tells of that.
+//! `[storage]`: where and how long the gateway keeps what it saw.
 
 use std::time::Duration;
-
-use rules::{
-    plant::{AssetKind, Origin, Plant, PointKind, PointSpec, StateLabel},
-    units::Unit,
-};
 
 use crate::{site::Storage, table::Table};
 
 const DAY: Duration = Duration::from_hours(24);
 const GIB: f64 = 1_073_741_824.0;
 const MIB: f64 = 1_048_576.0;
-/// The gateway tells of itself once a second.
-const STALE_AFTER: Duration = Duration::from_secs(10);
 
 impl Default for Storage {
     fn default() -> Self {
@@ -76,22 +69,4 @@ fn bytes(table: &Table<'_>, key: &'static str, example: &str, unit: f64) -> Opti
         format!("write it like this: {key} = {example}"),
     );
     None
-}
-
-/// What the gateway says of itself, as points of the site: rules watch them like any other.
-pub(super) fn add_points(plant: &mut Plant) {
-    let Some(site) = plant.of_kind(AssetKind::Site).next() else { return };
-    let states = ["NotStored", "Stored", "Off"];
-    plant.add_point(PointSpec {
-        asset: site,
-        quantity: "storage.state".into(),
-        unit: Unit::none(),
-        kind: PointKind::State,
-        origin: Origin::Polled,
-        stale_after: STALE_AFTER,
-        states: (0..)
-            .zip(states)
-            .map(|(code, text)| StateLabel { code, text: text.to_owned() })
-            .collect(),
-    });
 }
