@@ -58,7 +58,7 @@ const UNITS: &[(&str, &str, &str)] = &[
 ];
 
 /// First words of our own metrics, which no point takes.
-const OURS: [&str; 6] = ["alarms", "api_", "device_", "gateway_", "point_", "storage_"];
+const OURS: [&str; 7] = ["build", "alarms", "api_", "device_", "gateway_", "point_", "storage_"];
 
 const LETTERS: [Letter; 8] =
     [Letter::B, Letter::C, Letter::D, Letter::E, Letter::F, Letter::G, Letter::Bl, Letter::Cl];
@@ -173,38 +173,46 @@ impl Collector for Scrape {
     }
 }
 
-/// One metric: points of one word, unit and kind.
+/// One metric: points of one word and unit.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     word: String,
     unit: String,
+}
+
+/// A point of a metric.
+struct One {
+    point: PointId,
+    number: f64,
     is_counter: bool,
 }
 
 impl Scrape {
     fn points(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         // All of one metric stand together.
-        let mut metrics: BTreeMap<Name, Vec<(PointId, f64)>> = BTreeMap::new();
+        let mut metrics: BTreeMap<Name, Vec<One>> = BTreeMap::new();
         for point in self.snapshot.plant.point_ids() {
             let spec = self.snapshot.plant.point(point);
             let reading = self.snapshot.readings.get(point.index());
             let Some(value) = reading.and_then(|reading| reading.value.as_ref().ok()) else {
                 continue;
             };
-            if let Some((name, number)) = metric(spec, value) {
-                metrics.entry(name).or_default().push((point, number));
+            if let Some((name, number, is_counter)) = metric(spec, value) {
+                metrics.entry(name).or_default().push(One { point, number, is_counter });
             }
         }
         for (name, values) in metrics {
             let unit = MetricUnit::Other(name.unit);
             let unit = if unit.as_str().is_empty() { None } else { Some(&unit) };
-            let kind = if name.is_counter { MetricType::Counter } else { MetricType::Gauge };
+            // A metric is of one type: where only some points count, none is called a counter.
+            let is_counter = values.iter().all(|one| one.is_counter);
+            let kind = if is_counter { MetricType::Counter } else { MetricType::Gauge };
             let help = "A point of the site";
             let mut metric = encoder.encode_descriptor(&name.word, help, unit, kind)?;
-            for (point, number) in values {
+            for One { point, number, .. } in values {
                 let labels = self.labels(point);
                 let mut one = metric.encode_family(&labels)?;
-                if name.is_counter {
+                if is_counter {
                     one.encode_counter::<NoLabelSet, _, f64>(&number, None)?;
                 } else {
                     one.encode_gauge(&number)?;
@@ -371,8 +379,8 @@ fn gauge<'e>(
     encoder.encode_descriptor(name, help, unit, MetricType::Gauge)
 }
 
-/// The metric of a point, and its value there; `None` for a text.
-fn metric(spec: &PointSpec, value: &Value) -> Option<(Name, f64)> {
+/// The metric of a point, its value there, and whether it counts; `None` for a text.
+fn metric(spec: &PointSpec, value: &Value) -> Option<(Name, f64, bool)> {
     let (number, is_state) = match value {
         Value::Number(_) | Value::Integer(_) => (value.as_number()?, false),
         Value::State(code) => (f64::from(*code), true),
@@ -381,10 +389,12 @@ fn metric(spec: &PointSpec, value: &Value) -> Option<(Name, f64)> {
     let (unit, number) =
         if is_state { ("code".to_owned(), number) } else { base(&spec.unit, number) };
     let quantity = spec.quantity.rsplit('.').next().unwrap_or_default();
+    // A power ratio is not called a ratio twice.
     let word = name_part(quantity);
+    let word = word.strip_suffix(&format!("_{unit}")).unwrap_or(&word);
     let own = if OURS.iter().any(|ours| word.starts_with(ours)) { "quantity_" } else { "" };
     let word = format!("coldwatch_{own}{word}");
-    Some((Name { word, unit, is_counter: spec.kind == PointKind::Counter && !is_state }, number))
+    Some((Name { word, unit }, number, spec.kind == PointKind::Counter && !is_state))
 }
 
 /// Name of the base unit, and the number in it.
@@ -416,5 +426,74 @@ fn word(reason: NoData) -> String {
             words.collect::<Vec<_>>().join("_")
         }
         other => flat(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rules::{
+        plant::{AssetId, Origin},
+        value::Undefined,
+    };
+
+    use super::*;
+
+    fn check(quantity: &str, unit: &str, kind: PointKind, value: &Value, expected: &str) {
+        let spec = PointSpec {
+            asset: AssetId(0),
+            quantity: quantity.into(),
+            unit: Unit::parse(unit).unwrap(),
+            kind,
+            origin: Origin::Polled,
+            stale_after: Duration::from_secs(3),
+            states: Vec::new(),
+        };
+        let told = metric(&spec, value).map(|(name, number, is_counter)| {
+            let total = if is_counter { "_total" } else { "" };
+            format!("{}_{}{total} {number}", name.word, name.unit)
+        });
+        assert_eq!(told.as_deref().unwrap_or("nothing"), expected);
+    }
+
+    #[test]
+    fn a_point_is_named_after_its_word_and_the_base_unit() {
+        let number = Value::Number;
+        let gauge = PointKind::Gauge;
+        let cases = [
+            (
+                "tcs.supply_temperature",
+                "°C",
+                number(32.5),
+                "coldwatch_supply_temperature_celsius 32.5",
+            ),
+            ("tcs.delta_temperature", "K", number(7.1), "coldwatch_delta_temperature_kelvins 7.1"),
+            ("power", "kW", number(1.1), "coldwatch_power_watts 1100"),
+            ("pump_1.speed", "%", number(93.0), "coldwatch_speed_ratio 0.93"),
+            ("power_ratio", "1", number(1.2), "coldwatch_power_ratio 1.2"),
+            ("tcs.flow", "L/min", number(120.0), "coldwatch_flow_liters_per_minute 120"),
+            ("device_age", "h", number(2.0), "coldwatch_quantity_device_age_h 2"),
+            ("leak.state", "1", Value::State(2), "coldwatch_state_code 2"),
+            ("serial", "1", Value::Text("x".into()), "nothing"),
+        ];
+        for (quantity, unit, value, expected) in cases {
+            check(quantity, unit, gauge, &value, expected);
+        }
+        let energy = Value::Integer(2);
+        check(
+            "energy",
+            "kWh",
+            PointKind::Counter,
+            &energy,
+            "coldwatch_energy_joules_total 7200000",
+        );
+    }
+
+    #[test]
+    fn a_reason_is_one_word() {
+        assert_eq!(word(NoData::NeverSeen), "never_seen");
+        assert_eq!(word(NoData::Refused(2)), "refused_2");
+        assert_eq!(word(NoData::Undefined(Undefined::NoFlow)), "undefined_no_flow");
     }
 }

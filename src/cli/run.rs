@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use configs::site::Site;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::spawn_blocking,
@@ -93,11 +94,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let serving = args.serving.options(&data);
         let gateway =
             Gateway::start(&site, Settings { clock, data: Some(data), load: Some(load) })?;
-        let server = match &serving {
-            Some(options) => {
-                Some(api::Server::start(gateway.port.clone(), &site.api, options).await?)
+        let server = match serve(&gateway, &site, serving.as_ref()).await {
+            Ok(server) => server,
+            Err(error) => {
+                gateway.stop().await?;
+                return Err(error);
             }
-            None => None,
         };
         // Ends with the runtime.
         tokio::spawn(reload_on_hang_up(gateway.port.clone()));
@@ -121,6 +123,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // A reader that takes no more keeps the thread that prints: it must not keep the process.
     runtime.shutdown_background();
     end
+}
+
+async fn serve(
+    gateway: &Gateway,
+    site: &Site,
+    options: Option<&api::Options>,
+) -> anyhow::Result<Option<api::Server>> {
+    let Some(options) = options else { return Ok(None) };
+    api::Server::start(gateway.port.clone(), &site.api, options).await.map(Some)
 }
 
 async fn stream(gateway: &Gateway) -> anyhow::Result<()> {
