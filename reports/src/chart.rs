@@ -159,7 +159,7 @@ pub fn coverage(profile: &Profile) -> String {
     for (index, (day, places)) in profile.days.iter().enumerate() {
         let y = top + row * count(index);
         if row > 10.0 || day.day() == 1 {
-            svg.text("tick end", (LEFT - 6.0, y + row.min(11.0) - 1.0), &day_label(*day));
+            svg.text("row end", (LEFT - 6.0, y + row.min(11.0) - 1.0), &day_label(*day));
         }
         for (state, run) in runs(&profile.states, places) {
             let (x, width) = (LEFT + cell * count(run.start), cell * count(run.len()));
@@ -307,7 +307,8 @@ pub fn load(profile: &Profile) -> String {
     }
     for (index, (day, places)) in profile.days.iter().enumerate() {
         let every = (profile.days.len() / 12).max(1);
-        if index % every == 0 {
+        // A label at the very end would leave the drawing.
+        if index % every == 0 && x(places.start) < WIDTH - 48.0 {
             let label = day.format("%d %b").to_string();
             svg.line("grid", (x(places.start), axis.bottom), (x(places.start), axis.bottom + 4.0));
             svg.text("tick", (x(places.start), axis.bottom + 18.0), &label);

@@ -344,33 +344,34 @@ impl<'a> Audit<'a> {
         &self.question.plant.asset(asset).name
     }
 
+    /// Those of facility energy first, then those of IT energy, then the others.
     fn meters(&self, sums: &Sums) -> Vec<MeterLine> {
         let sign = |terms: &[Term], meter: AssetId| {
             let term = terms.iter().find(|term| term.asset() == meter)?;
             Some(if term.negative { Sign::Minus } else { Sign::Plus })
         };
-        self.accounts
-            .iter()
-            .filter_map(|(meter, account)| {
-                let declared = record(self.question.plant, *meter)?.clone();
-                let most = declared.max_power_kw / 4.0;
-                Some(MeterLine {
-                    name: Arc::clone(self.name(*meter)),
-                    title: self.question.plant.asset(*meter).title.clone(),
-                    in_facility: sign(&sums.facility, *meter),
-                    in_it: sign(&sums.it, *meter),
-                    amount: account.recorded(),
-                    completeness: account.completeness(&self.grid, self.zone, most),
-                    first: account.first,
-                    last: account.last,
-                    rollovers: account.rollovers,
-                    register_difference: register_difference(account, &declared),
-                    flags: account.flags.clone(),
-                    repeated_rows: account.repeated,
-                    declared,
-                })
+        let lines = self.accounts.iter().filter_map(|(meter, account)| {
+            let declared = record(self.question.plant, *meter)?.clone();
+            let most = declared.max_power_kw / 4.0;
+            Some(MeterLine {
+                name: Arc::clone(self.name(*meter)),
+                title: self.question.plant.asset(*meter).title.clone(),
+                in_facility: sign(&sums.facility, *meter),
+                in_it: sign(&sums.it, *meter),
+                amount: account.recorded(),
+                completeness: account.completeness(&self.grid, self.zone, most),
+                first: account.first,
+                last: account.last,
+                rollovers: account.rollovers,
+                register_difference: register_difference(account, &declared),
+                flags: account.flags.clone(),
+                repeated_rows: account.repeated,
+                declared,
             })
-            .collect()
+        });
+        let mut lines: Vec<MeterLine> = lines.collect();
+        lines.sort_by_key(|line| (line.in_facility.is_none(), line.in_it.is_none()));
+        lines
     }
 
     fn energy(

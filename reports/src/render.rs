@@ -214,7 +214,7 @@ fn coverage(answer: &Compliance) -> Markup {
                 "Every quarter-hour by the worst of the meters in both energies. Hours are counted from local midnight ("
                 (zone) "); a day with a change of clocks has 23 or 25."
             }
-            div.card { (PreEscaped(chart::coverage(&answer.profile))) (states_key(false)) }
+            div.card.chart { (PreEscaped(chart::coverage(&answer.profile))) (states_key(false)) }
         }
     }
 }
@@ -223,7 +223,7 @@ fn by_day(answer: &Compliance) -> Markup {
     html! {
         section {
             h2 { "By day" }
-            div.card {
+            div.card.chart {
                 (PreEscaped(chart::days(&answer.days)))
                 ul.key { li { i.it {} "IT" } li { i.overhead {} "everything else in the facility" } }
             }
@@ -279,10 +279,13 @@ fn load(answer: &Compliance) -> Markup {
         section {
             h2 { "Load" }
             p.lead { "Means of 15 minutes from the energy registers. Shaded: bridged or not known." }
-            div.card {
+            div.card.chart {
                 (PreEscaped(chart::load(&answer.profile)))
                 ul.key { li { i.facility {} "facility" } li { i.it {} "IT" } }
+            }
+            div.card.chart {
                 (PreEscaped(chart::duration(&answer.profile)))
+                ul.key { li { i.facility {} "facility" } li { i.it {} "IT" } }
             }
         }
     }

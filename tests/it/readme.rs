@@ -74,9 +74,10 @@ fn rehearsal(command: &str) -> Rehearsal {
         ["run", ..] => Rehearsal::Watches(owned(&[words.as_slice(), &["--stream"]].concat())),
         // A test has no terminal for it. What it needs of the gateway, the status needs too.
         ["tui"] => Rehearsal::Ends(owned(&["status"])),
-        // A day in place of a month.
+        // A day of a small hall in place of a month of a large one.
         ["simulate", rest @ .., "--days", _] if rest.contains(&"--into") => {
-            let short = ["--days", "1", "--step", "900"];
+            let site = repository("tests/data/month/site.toml").display().to_string();
+            let short = ["--days", "1", "--site", &site];
             Rehearsal::Ends(owned(&[&["simulate"], rest, &short].concat()))
         }
         ["check" | "status" | "reload" | "calc" | "rules" | "report", ..] => {

@@ -218,7 +218,8 @@ fn browse(folder: &Path, arguments: &[&str], page: &Path) -> (String, String) {
     let out = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--enable-logging=stderr", "--v=0"])
+        // What it looks up on its own account it does not find.
+        .args(["--enable-logging=stderr", "--v=0", "--host-resolver-rules=MAP * ~NOTFOUND"])
         .arg(format!("--user-data-dir={}", folder.join("browser").display()))
         .args(arguments)
         .arg(format!("file://{}", page.display()))
@@ -246,10 +247,11 @@ fn a_month_is_reported_and_a_browser_shows_it_without_asking_anybody() {
     for word in ["CONSOLE", "Refused to", "violates"] {
         assert!(!complaints.contains(word), "{complaints}");
     }
-    let asked = fs::read_to_string(&net_log).unwrap();
-    let asked_for_page =
-        asked.matches("\"url\":\"http").filter(|_| asked.contains(".html")).count();
-    assert_eq!(asked_for_page, 0, "the page asked for something");
+    let log = fs::read_to_string(&net_log).unwrap();
+    // The browser has errands of its own with those who make it.
+    let urls = log.split("\"url\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let asked: Vec<&str> = urls.filter(|url| !url.contains("google")).collect();
+    assert!(asked.is_empty(), "the page asked for {asked:?}");
     let picture = folder.join("report.png");
     let screenshot = format!("--screenshot={}", picture.display());
     browse(folder, &["--window-size=1200,4200", "--hide-scrollbars", &screenshot], &page);
