@@ -8,7 +8,7 @@ mod own_points;
 mod pipeline;
 pub(crate) mod port;
 mod recorder;
-mod restart;
+pub(crate) mod restart;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},

@@ -21,7 +21,7 @@ use super::recorder::{self, Recorder};
 const LEDGER_BACK: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 
 /// What a site says of its storage, as the store takes it.
-pub(super) fn options(storage: &Storage, dir: PathBuf) -> Options {
+pub(crate) fn options(storage: &Storage, dir: PathBuf) -> Options {
     Options {
         cap_bytes: storage.cap_bytes,
         reserve_bytes: storage.reserve_bytes,

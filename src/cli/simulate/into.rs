@@ -17,11 +17,11 @@ use rules::{
 };
 use simulator::{playback::Playback, scenario::Scenario};
 use store::{
-    Opened, Options,
+    Opened,
     record::{Catalog, Record},
 };
 
-use crate::gateway::engine_of;
+use crate::gateway::{engine_of, restart};
 
 /// What the hall itself says about the period, beside what coldwatch recorded.
 const TRUTH: &str = "truth.json";
@@ -92,14 +92,7 @@ impl Log {
     fn open(dir: &Path, site: &Site, playback: &Playback) -> anyhow::Result<Self> {
         let boot = BootId(1);
         let engine = engine_of(playback.site(), boot)?;
-        let options = Options {
-            cap_bytes: site.storage.cap_bytes,
-            reserve_bytes: site.storage.reserve_bytes,
-            keep_raw: site.storage.keep_raw,
-            keep_minutes: site.storage.keep_minutes,
-            keep_quarters: site.storage.keep_quarters,
-            ..Options::new(dir.to_owned())
-        };
+        let options = restart::options(&site.storage, dir.to_owned());
         let mut opened = store::open(&options, boot)?;
         let catalog = Catalog {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +135,10 @@ impl Log {
 
     /// Lets everything reach the disk and the databases.
     fn close(mut self, playback: &Playback) -> anyhow::Result<()> {
-        self.write(&now(playback))?;
+        let now = now(playback);
+        let checkpoint = serde_json::to_value(self.engine.checkpoint(now))?;
+        self.group.push(Record::Checkpoint(checkpoint));
+        self.write(&now)?;
         let Opened { store, writer, .. } = self.opened;
         writer.close()?;
         store.close();
