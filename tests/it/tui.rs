@@ -103,6 +103,10 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+fn talk(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
 /// Every occurrence that was ever announced, and how many announcements there were.
 fn announced(picture: &Snapshot) -> (BTreeSet<(String, u32)>, usize) {
     let moved = picture.events.iter().filter_map(|event| match &event.what {
@@ -134,6 +138,35 @@ fn the_status_of_a_gateway_is_its_worst_alarm_and_the_document_is_the_same() {
     assert!(gateway.terminate());
     let (_, code) = hall.status();
     assert_eq!(code, Some(3), "nobody answers");
+}
+
+#[test]
+fn a_reload_takes_new_rules_and_refuses_faulty_ones() {
+    let hall = Hall::simulated(&["normal_day"]);
+    let rules = hall.folder.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    let _gateway = hall.watch();
+    until("all is well", || hall.status().1 == Some(0));
+    for (priority, code) in [(3, 1), (2, 2)] {
+        fs::write(rules.join("house.toml"), rule(&format!("priority = {priority}"))).unwrap();
+        let reload = hall.ask("reload", &[]);
+        assert_eq!(reload.status.code(), Some(0), "{}", talk(&reload));
+        until("the new rule raises its alarm", || hall.status().1 == Some(code));
+    }
+    fs::write(rules.join("house.toml"), rule("priority = 9")).unwrap();
+    let reload = hall.ask("reload", &[]);
+    assert_eq!(reload.status.code(), Some(1));
+    assert!(talk(&reload).contains("house.toml:9"), "with the place: {}", talk(&reload));
+    assert_eq!(hall.status().1, Some(2), "what was in force stays");
+}
+
+fn rule(priority: &str) -> String {
+    format!(
+        "[[rule]]\nid = \"house.warm\"\nfor = \"cdu in cdus\"\n\
+         when = \"cdu.tcs.supply_temperature > 1 °C\"\ndeadband = \"0.1 K\"\non_delay = \"0 s\"\n\
+         off_delay = \"0 s\"\n\n{priority}\ntitle = \"Warm\"\nconsequence = \"none\"\n\
+         action = \"none\"\nsource = \"a test\"\n"
+    )
 }
 
 #[test]
