@@ -171,6 +171,10 @@ impl Ledger {
         events: &mut Vec<RegisterEvent>,
     ) {
         let Some(account) = self.accounts.get_mut(&meter) else { return };
+        if account.aside.is_some() {
+            // What the register showed is on another clock.
+            return;
+        }
         let stuck = account.register.is_stuck(now.mono, power_kw);
         if stuck && !account.stuck {
             events.push(RegisterEvent {

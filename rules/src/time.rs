@@ -147,11 +147,6 @@ impl Shift {
         trusted.then_some(Self { there: there.mono, here, latest })
     }
 
-    /// The same clock: nothing moves.
-    pub fn none(latest: Mono) -> Self {
-        Self { there: Mono::ZERO, here: Mono::ZERO, latest }
-    }
-
     /// The place of an instant of the earlier run.
     pub fn place(&self, at: Mono) -> Mono {
         let placed = if at >= self.there {

@@ -72,7 +72,8 @@ impl Pipeline {
             gate: Gate::default(),
             events: Events::default(),
             news: false,
-            checkpoint_due: Instant::now() + CHECKPOINT_EVERY,
+            // At the first tick, so that a gateway that dies young, again and again, has less to take up each time.
+            checkpoint_due: Instant::now(),
             computed_due: Instant::now() + COMPUTED_EVERY,
         };
         (pipeline, port)

@@ -394,6 +394,23 @@ fn energy_of_the_down_time_is_bridged_over_the_time_it_really_took() {
 }
 
 #[test]
+fn a_register_is_not_called_stuck_by_the_clock_of_another_run() {
+    let mut gateway = Gateway::new(high(), None);
+    gateway.read("active_power", 0.0);
+    for _ in 0..50 {
+        gateway.wait(10);
+        gateway.read("energy", 100.0);
+        gateway.tick();
+    }
+    gateway.save();
+    gateway.crash(10, Trust::Untrusted);
+    gateway.read("active_power", 900.0);
+    gateway.tick();
+    let stuck = |event: &Event| matches!(event.what, What::Register { .. });
+    assert!(!gateway.told.iter().any(stuck));
+}
+
+#[test]
 fn what_a_run_without_any_time_measured_belongs_to_no_interval() {
     let mut gateway = Gateway::new(high(), None);
     gateway.now.wall.trust = Trust::Untrusted;
