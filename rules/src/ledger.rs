@@ -409,8 +409,8 @@ impl Account {
 
     /// Gives each interval its share of a difference, in proportion to time.
     fn spread(&mut self, now: &Now, delta: &Delta, mut flags: Vec<Flag>) {
-        let first = RegisterReading { at: now.project(delta.from.at), value: delta.from.value };
-        let last = RegisterReading { at: now.project(delta.to.at), value: delta.to.value };
+        let first = RegisterReading { at: wall_time(now, delta.from.at), value: delta.from.value };
+        let last = RegisterReading { at: wall_time(now, delta.to.at), value: delta.to.value };
         let (from, to) = self.clamped(now, (delta.from.at, delta.to.at), &mut flags);
         let span_s = seconds(to - from);
         if last.at - first.at > INTERVAL {
@@ -457,7 +457,7 @@ impl Account {
     ) -> (DateTime<Utc>, DateTime<Utc>) {
         // The projection of one instant wobbles with the clock's slewing; only more than this is a step.
         const WOBBLE: TimeDelta = TimeDelta::seconds(1);
-        let (from, to) = (now.project(span.0), now.project(span.1));
+        let (from, to) = (wall_time(now, span.0), wall_time(now, span.1));
         let Some((floor_mono, floor)) = self.accounted_to else { return (from, to) };
         if floor - from > WOBBLE {
             flags.push(Flag::ClockStepped);
@@ -506,6 +506,15 @@ fn set_flag(flags: &mut Vec<Flag>, flag: Flag) {
 #[expect(clippy::cast_precision_loss, reason = "spans of days in microseconds are far below 2^53")]
 fn seconds(span: TimeDelta) -> f64 {
     span.num_microseconds().unwrap_or(i64::MAX) as f64 / 1e6
+}
+
+/// The wall time of an instant, to the millisecond. The two clocks are read one after the other, so what is finer than
+/// that is noise: it would put a reading of the full hour before or behind the hour.
+fn wall_time(now: &Now, at: Mono) -> DateTime<Utc> {
+    let exact = now.project(at);
+    let into_ms = i64::from(exact.timestamp_subsec_nanos() % 1_000_000);
+    let down = exact - TimeDelta::nanoseconds(into_ms);
+    if into_ms < 500_000 { down } else { down + TimeDelta::milliseconds(1) }
 }
 
 /// The quarter-hour that holds `at`.

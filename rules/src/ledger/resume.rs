@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Account, Aside, INTERVAL, LedgerRow, Method, RegisterReading, Waiting, interval_start, seconds,
+    wall_time,
 };
 use crate::{
     register::{Flag, Register, RegisterSnapshot, Seen, Step},
@@ -133,7 +134,7 @@ impl Account {
             }
         };
         let first = before.map_or(last, |before| RegisterReading {
-            at: clock.project(before.at),
+            at: wall_time(clock, before.at),
             value: before.value,
         });
         let to = if step == Step::Duplicate { end } else { last.at };

@@ -160,6 +160,20 @@ fn a_boundary_between_two_snapshots_is_interpolated_as_v_cut_says() {
 }
 
 #[test]
+fn a_reading_of_the_full_quarter_hour_belongs_to_it_however_the_clocks_were_read() {
+    let start = utc("2026-10-01T12:00:00Z");
+    let mut run = Run::new(900);
+    for (quarter, noise) in (0_i32..).zip([-300, 200, -100, 300, -200]) {
+        let at = start + TimeDelta::minutes(15) * quarter + TimeDelta::nanoseconds(noise);
+        run.read(now(900 * u64::from(quarter.unsigned_abs()), at, Trust::Synchronised), 100.0);
+    }
+    assert_eq!(run.rows.len(), 4);
+    for row in &run.rows {
+        assert!(row.flags.is_empty() && (row.coverage - 1.0).abs() < 1e-12, "{row:?}");
+    }
+}
+
+#[test]
 fn a_gap_over_several_intervals_is_bridged_and_its_total_is_exact() {
     // V-CUT: 3.25 h, 340 kWh, mean 104.615 kW.
     let start = utc("2026-10-01T12:00:00Z");
