@@ -5,14 +5,14 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{Disk, Seam, SeamFile};
 
 /// A disk that obeys the tests. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Faulty(Arc<Mutex<State>>);
+pub struct Faulty(Arc<(Mutex<State>, Condvar)>);
 
 /// What a power cut leaves of bytes that were written but not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ struct State {
     room: Option<u64>,
     /// Every sync fails, and every cut.
     sync_fails: bool,
+    /// Every sync waits.
+    stalled: bool,
 }
 
 impl State {
@@ -52,7 +54,7 @@ impl State {
 
 impl Faulty {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many operations were done.
@@ -73,6 +75,12 @@ impl Faulty {
     /// Whether syncing and truncating fail from now on.
     pub fn set_sync_fails(&self, fails: bool) {
         self.state().sync_fails = fails;
+    }
+
+    /// Whether syncing waits, from now on, until it no longer does.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.state().stalled = stalled;
+        self.0.1.notify_all();
     }
 
     /// Brings the files into the state that a power cut leaves, and the power back.
@@ -204,7 +212,9 @@ impl SeamFile for FaultyFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.state();
+        let stalled = |state: &mut State| state.stalled;
+        let state = self.disk.0.1.wait_while(self.disk.state(), stalled);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.operate()?;
         if state.sync_fails {
             return Err(io::Error::other("the sync failed"));

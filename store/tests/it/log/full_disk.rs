@@ -1,6 +1,6 @@
 //! The disk refuses, and takes again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use store::{
     log::{Log, LogError, LogOptions, Storing},
@@ -126,6 +126,32 @@ fn whoever_is_faster_than_the_disk_can_wait_for_it() {
     writer.append(&now(21), vec![event("full")]);
     let refused = writer.settle().unwrap_err();
     assert!(matches!(refused, LogError::NotStored { records: 1, .. }), "{refused}");
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_told_and_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Faulty::default();
+    let Log { mut writer, reader } =
+        Log::open_on(Arc::new(disk.clone()), &options(dir.path()), BOOT).unwrap();
+    writer.append(&now(0), vec![catalog("1")]);
+    writer.settle().unwrap();
+    disk.set_stalled(true);
+    let (mut second, mut written) = (0, vec![catalog("1")]);
+    // As a gateway does, which appends something every second.
+    while !is_refused_within(&writer, Duration::from_millis(500)) {
+        second += 1;
+        written.push(event(&format!("{second}")));
+        writer.append(&now(second), vec![written[written.len() - 1].clone()]);
+        assert!(second < 60, "nobody noticed");
+    }
+    assert_eq!(reader.durable(), Seq(1));
+    disk.set_stalled(false);
+    let last = writer.last();
+    wait_for(&writer, last);
+    assert_eq!(wait_until(&writer, true), Storing::Stored);
+    writer.close().unwrap();
+    assert_eq!(records(&all(&reader)), written);
 }
 
 #[test]

@@ -129,6 +129,15 @@ pub(crate) fn settle(writer: &Writer, seq: Seq) -> bool {
     })
 }
 
+/// Whether the disk refuses, or does within this time.
+pub(crate) fn is_refused_within(writer: &Writer, wait: Duration) -> bool {
+    let mut durable = writer.durable();
+    run(async move {
+        let refused = durable.wait_for(|durable| durable.storing != Storing::Stored);
+        tokio::time::timeout(wait, refused).await.is_ok()
+    })
+}
+
 /// Where the records of a segment begin, and where the last one ends.
 pub(crate) fn record_bounds(segment: &[u8]) -> Vec<usize> {
     let mut bounds = vec![72];
