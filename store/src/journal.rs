@@ -28,6 +28,10 @@ pub struct JournalLine {
     pub at: Mono,
     /// `None` where wall time was not trusted.
     pub wall: Option<DateTime<Utc>>,
+    /// Where `wall` is none: worked out afterwards, by the monotonic clock, from a later line of the same boot. Not in the
+    /// body, so not covered by the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<DateTime<Utc>>,
     pub entry: Entry,
     pub hash: Hash,
 }
@@ -157,6 +161,11 @@ impl From<Boot> for String {
     }
 }
 
+/// A boot as the column has it.
+pub(crate) fn boot_text(boot: BootId) -> String {
+    Boot(boot).into()
+}
+
 impl TryFrom<String> for Boot {
     type Error = std::num::ParseIntError;
 
@@ -255,7 +264,7 @@ impl JournalBody {
                 Entry::Catalog { version, site, sha256 }
             }
         };
-        Ok(JournalLine { line, seq, boot, at, wall, entry, hash })
+        Ok(JournalLine { line, seq, boot, at, wall, assigned: None, entry, hash })
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rules::{
     chain::{Broken, Chain, Hash, Misfit},
     ledger::LedgerRow,
@@ -21,7 +21,9 @@ use serde::{
 use crate::{
     error::StoreError,
     history::{HistoryReader, HistoryStats, Resolution, Series},
-    journal::{JournalBody, JournalLine, JournalQuery, LedgerHead, LedgerLine, filed_text},
+    journal::{
+        JournalBody, JournalLine, JournalQuery, LedgerHead, LedgerLine, boot_text, filed_text,
+    },
     ledger_db::{self, Heads, JOURNAL, LEDGER, earliest_start},
     log::LogReader,
     pool::Pool,
@@ -147,7 +149,7 @@ impl Reader {
     pub fn journal(&self, query: &JournalQuery) -> Result<Vec<JournalLine>, StoreError> {
         let before = query.before.and_then(|line| i64::try_from(line).ok()).unwrap_or(i64::MAX);
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        self.ask(|connection| {
+        let mut lines = self.ask(|connection| {
             if query.from.is_none() && query.to.is_none() {
                 return journal_lines(
                     connection,
@@ -166,7 +168,9 @@ impl Reader {
                  ORDER BY line DESC",
                 params![from, to, before, limit],
             )
-        })
+        })?;
+        self.ask(|connection| assign_times(connection, &mut lines))?;
+        Ok(lines)
     }
 
     /// What was answered to the command with this idempotency key, if it was ever taken.
@@ -419,6 +423,37 @@ fn journal_lines(
         lines.push(body.into_line(hash).map_err(|fault| Failed::Line(JOURNAL, line, fault))?);
     }
     Ok(lines)
+}
+
+/// Works out the times of lines that were written before wall time was trusted.
+fn assign_times(connection: &Connection, lines: &mut [JournalLine]) -> Result<(), Failed> {
+    // The next line that has a time or is of another boot.
+    let sql = "SELECT line, boot, at_us, wall FROM journal
+               WHERE line > ?1 AND (wall IS NOT NULL OR boot <> ?2) ORDER BY line LIMIT 1";
+    // Up to which line the last answer holds, and what it was.
+    let mut known: (i64, Option<(i64, DateTime<Utc>)>) = (0, None);
+    // From the oldest line on, so that one answer serves all lines before it.
+    for line in lines.iter_mut().rev().filter(|line| line.wall.is_none()) {
+        let number = line.line.cast_signed();
+        if number >= known.0 {
+            let boot = boot_text(line.boot);
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut found = statement.query(params![number, boot])?;
+            known = match found.next()? {
+                Some(row) if row.get::<_, String>(1)? == boot => {
+                    let wall = row.get::<_, String>(3)?.parse().ok();
+                    (row.get(0)?, Some(row.get(2)?).zip(wall))
+                }
+                Some(row) => (row.get(0)?, None),
+                None => (i64::MAX, None),
+            };
+        }
+        let at_us = u64::from(line.at).cast_signed();
+        line.assigned = known.1.and_then(|(later_us, wall)| {
+            wall.checked_sub_signed(TimeDelta::microseconds(later_us.saturating_sub(at_us)))
+        });
+    }
+    Ok(())
 }
 
 /// Also gives which catalogs the journal tells of, each with its place in the log.

@@ -7,7 +7,7 @@ use rules::{
     alarm::Letter,
     chain::{Broken, Misfit},
     messages::{Event, Outcome, What},
-    time::{Mono, Trust},
+    time::{BootId, Mono, Trust},
 };
 use rusqlite::Connection;
 use store::{
@@ -126,6 +126,28 @@ fn a_line_without_wall_time_is_filed_under_that_of_the_line_before() {
     assert_eq!(found.iter().map(|line| line.line).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(found[0].wall, None);
     assert!(Reader::open(dir.path()).unwrap().verify().unwrap().is_intact());
+}
+
+#[test]
+fn a_line_from_before_the_clock_was_trusted_gets_its_time_from_a_later_line_of_its_boot() {
+    let link = |at, wall| {
+        let what = What::Link { up: true, why: String::new() };
+        Record::Event(Event { at, wall, asset: None, what })
+    };
+    let of_boot = |boot, mut record: Stamped| {
+        record.stamp.boot = BootId(boot);
+        record
+    };
+    let early = |seq, boot| {
+        let record = link(Mono::from_millis(1000 * seq + 250), None);
+        of_boot(boot, stamped_with(seq, Trust::Untrusted, record))
+    };
+    let late = of_boot(7, stamped(4, link(Mono::from_secs(60), Some(start()))));
+    let dir = applied(&[early(1, 6), early(2, 7), early(3, 7), late, early(5, 7)]);
+    let assigned: Vec<_> = lines(&dir, &newest(9)).iter().rev().map(|line| line.assigned).collect();
+    let before = |ms| Some(start() - TimeDelta::milliseconds(ms));
+    // What comes after it had lost trust again: another clock may be believed next.
+    assert_eq!(assigned, [None, before(57_750), before(56_750), None, None]);
 }
 
 #[test]
