@@ -69,12 +69,16 @@ fn look(args: &Args) -> anyhow::Result<u8> {
         }
     })?;
     let document = Document::of(&snapshot);
-    if args.json {
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&document)? + "\n"
     } else {
-        super::print(&tui::once(&snapshot, args.width, args.height))?;
+        tui::once(&snapshot, args.width, args.height)
+    };
+    match super::print(&text) {
+        // A reader that has seen enough still wants the exit code.
+        Err(error) if !super::is_closed_pipe(&error) => Err(error),
+        Ok(()) | Err(_) => Ok(document.worst),
     }
-    Ok(document.worst)
 }
 
 async fn read_devices(site: &Path, patience: Duration) -> anyhow::Result<Snapshot> {

@@ -134,8 +134,7 @@ impl Session {
             match opened {
                 Ok(stream) => return Some(stream),
                 Err(error) => {
-                    lost =
-                        Lost { why: error.to_string(), attempts: lost.attempts.saturating_add(1) };
+                    lost = Lost { why: error.brief(), attempts: lost.attempts.saturating_add(1) };
                 }
             }
         }

@@ -93,6 +93,11 @@ async fn a_broken_stream_is_said_and_resumed_where_it_ended() {
     let second = lost(&mut source).await;
     assert_eq!(second.attempts, 1);
     assert!(second.why.contains("no gateway at unix:"), "{}", second.why);
+    assert!(
+        !second.why.contains("coldwatch run"),
+        "one line, and it tries by itself: {}",
+        second.why
+    );
 
     gateway.listen();
     let snapshot = hall.snapshot();
