@@ -22,6 +22,9 @@ const STYLE: &str = include_str!("style.css");
 /// The document may fetch nothing, whatever text it was given.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
+/// Of a hundred meters without data the first few say what is wrong.
+pub const REFUSALS_SHOWN: usize = 12;
+
 /// The answer as JSON, with a line break at the end.
 pub fn json(answer: &Compliance) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(answer)? + "\n")
@@ -100,7 +103,14 @@ fn refusals(answer: &Compliance) -> Markup {
                         None => { "The energy ratio of the period has no standard name and is not claimed:" }
                     }
                 }
-                ul { @for refusal in refusals { li { (refusal.text) " " code { (refusal.code) } } } }
+                ul {
+                    @for refusal in refusals.iter().take(REFUSALS_SHOWN) {
+                        li { (refusal.text) " " code { (refusal.code) } }
+                    }
+                    @if refusals.len() > REFUSALS_SHOWN {
+                        li { "and " (refusals.len() - REFUSALS_SHOWN) " more, all of them in the JSON file" }
+                    }
+                }
             }
         }
     }

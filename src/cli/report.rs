@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // Writing to a string cannot fail.
         let _ = writeln!(written, "{}", path.display());
     }
-    for refusal in &answer.figure.refusals {
+    for refusal in answer.figure.refusals.iter().take(render::REFUSALS_SHOWN) {
         // When stderr is closed there is nobody left to warn.
         let _ = writeln!(io::stderr(), "coldwatch: not reported: {}", refusal.text);
     }
