@@ -95,3 +95,32 @@ fn the_history_is_made_again_from_the_log() {
     assert_eq!(hall.raw("cdu-1.t0", 0, HOUR).len(), 46 * 60);
     assert_eq!(hall.stats().raw_samples, 45 * 60);
 }
+
+/// What a full disk does to a transaction, without one: it ends in the middle, at its first block, its last bucket or
+/// its mark, and is undone.
+#[test]
+fn a_seal_that_fails_loses_nothing_and_is_tried_again() {
+    let mut hall = Hall::new(&temperatures(2));
+    hall.run(0, 31 * MINUTE, 5, |second| {
+        vec![number(1.0), number(f64::from(i32::try_from(second).unwrap()))]
+    });
+    let before = hall.raw("cdu-1.t1", 0, HOUR);
+    assert_eq!(before.len(), 31 * 12);
+    let other = rusqlite::Connection::open(hall.dir.path().join("history.db")).unwrap();
+    for table in ["block", "bucket", "state"] {
+        let full = format!(
+            "CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        );
+        other.execute_batch(&full).unwrap();
+        for _ in 0..2 {
+            let fault = hall.sealer.turn().unwrap_err();
+            assert_eq!(fault.to_string(), "failed to use history.db");
+        }
+        assert_eq!(hall.log.oldest(), store::record::Seq(1), "the log still has it all");
+        assert_eq!(hall.raw("cdu-1.t1", 0, HOUR), before);
+        other.execute_batch("DROP TRIGGER full").unwrap();
+    }
+    assert_eq!(hall.seal(), 2);
+    assert_eq!(hall.raw("cdu-1.t1", 0, HOUR), before);
+    assert_eq!(hall.stats().raw_samples, 2 * 30 * 12);
+}
