@@ -15,6 +15,7 @@ mod kill;
 mod load;
 mod observer;
 mod order;
+mod peer_influx;
 mod peer_modbus;
 mod program;
 mod readme;

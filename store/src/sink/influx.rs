@@ -58,6 +58,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+pub use self::names::field;
 use self::{
     client::Client,
     delivery::{Delivery, Kept, now},

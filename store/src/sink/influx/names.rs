@@ -73,7 +73,7 @@ const WORDS: &[(&str, &str, &str)] = &[
 /// The field of a point: its quantity with `_` for `.`, and its unit in words where it has one
 /// (`tcs.supply_temperature` in °C → `tcs_supply_temperature_celsius`). A code ends in `state`, a text in `text`, so that
 /// one field never has two types.
-pub(super) fn field(point: &PointSpec) -> String {
+pub fn field(point: &PointSpec) -> String {
     let mut name = clean(&point.quantity);
     let ending = match point.kind {
         PointKind::State => "state".to_owned(),
