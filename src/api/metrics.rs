@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{Method, StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text::encode},
-    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode},
+    metrics::MetricType,
     registry::{Registry, Unit as MetricUnit},
 };
 use rules::{
@@ -24,10 +24,10 @@ use rules::{
     units::{Unit, decimal},
     value::{NoData, Value},
 };
-use store::Stats;
+use store::{Stats, sink::influx::SinkState};
 use tokio::task::spawn_blocking;
 
-use super::{problem::Problem, state::App};
+use super::{counters::Counters, problem::Problem, state::App};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -58,54 +58,15 @@ const UNITS: &[(&str, &str, &str)] = &[
 ];
 
 /// First words of our own metrics, which no point takes.
-const OURS: [&str; 7] = ["build", "alarms", "api_", "device_", "gateway_", "point_", "storage_"];
+const OURS: [&str; 8] =
+    ["build", "alarms", "api_", "device_", "gateway_", "influxdb_", "point_", "storage_"];
 
 const LETTERS: [Letter; 8] =
     [Letter::B, Letter::C, Letter::D, Letter::E, Letter::F, Letter::G, Letter::Bl, Letter::Cl];
 const PRIORITIES: [Priority; 4] = [Priority::P1, Priority::P2, Priority::P3, Priority::P4];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
-    method: String,
-    route: String,
-    code: u16,
-}
-
 /// A figure of a device.
 type Count = fn(&LinkView) -> u64;
-
-/// What the interface counts of itself.
-#[derive(Clone, Default)]
-pub(super) struct Counters {
-    requests: Family<Answered, Counter>,
-    streams: Gauge,
-}
-
-/// An open stream, counted until it is dropped.
-pub(super) struct OpenStream(Gauge);
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-impl Counters {
-    pub(super) fn stream(&self) -> OpenStream {
-        self.streams.inc();
-        OpenStream(self.streams.clone())
-    }
-
-    /// `route` is a pattern of ours, never what a client wrote.
-    pub(super) fn count(&self, method: &Method, route: &str, status: StatusCode) {
-        // Anybody can make up a method.
-        let known = [Method::GET, Method::POST, Method::HEAD, Method::PUT, Method::DELETE];
-        let method = if known.contains(method) { method.as_str() } else { "other" };
-        let labels =
-            Answered { method: method.to_owned(), route: route.to_owned(), code: status.as_u16() };
-        self.requests.get_or_create(&labels).inc();
-    }
-}
 
 /// Everything that Prometheus is told.
 #[utoipa::path(
@@ -121,12 +82,12 @@ impl Counters {
 )]
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     let snapshot = app.snapshot().await?;
-    let counters = app.counters.clone();
+    let (counters, sink) = (app.counters.clone(), app.port.forwarding());
     let store = app.port.store().cloned();
     // A large site takes a while to write, which is not for the threads that serve everybody.
     let text = spawn_blocking(move || {
         let stats = store.and_then(|store| store.stats().ok());
-        write(snapshot, stats, counters)
+        write(snapshot, stats, sink, counters)
     })
     .await;
     match text {
@@ -138,12 +99,12 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
 fn write(
     snapshot: Snapshot,
     stats: Option<Stats>,
+    sink: Option<SinkState>,
     counters: Counters,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register("coldwatch_api_requests", "Requests answered", counters.requests);
-    registry.register("coldwatch_api_streams", "Streams that are open", counters.streams);
-    registry.register_collector(Box::new(Scrape { snapshot, stats }));
+    counters.register(&mut registry);
+    registry.register_collector(Box::new(Scrape { snapshot, stats, sink }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -154,6 +115,8 @@ struct Scrape {
     snapshot: Snapshot,
     /// `None` where nothing is kept, or where that cannot be read now.
     stats: Option<Stats>,
+    /// `None` where nothing is forwarded.
+    sink: Option<SinkState>,
 }
 
 impl fmt::Debug for Scrape {
@@ -169,7 +132,8 @@ impl Collector for Scrape {
         self.alarms(&mut encoder)?;
         self.devices(&mut encoder)?;
         self.gateway(&mut encoder)?;
-        self.storage(&mut encoder)
+        self.storage(&mut encoder)?;
+        self.sink(&mut encoder)
     }
 }
 
@@ -335,6 +299,30 @@ impl Scrape {
         let mut build =
             encoder.encode_descriptor("coldwatch_build", help, None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+
+    fn sink(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(sink) = &self.sink else { return Ok(()) };
+        let labels = [("site", self.site())];
+        let help = "1 while InfluxDB takes what it is sent";
+        let mut up = gauge(encoder, "coldwatch_influxdb_up", help, None)?;
+        up.encode_family(&labels)?.encode_gauge(&u32::from(sink.up))?;
+        let (seconds, help) = (MetricUnit::Seconds, "Age of the oldest record not forwarded");
+        let mut backlog = gauge(encoder, "coldwatch_influxdb_backlog", help, Some(&seconds))?;
+        backlog.encode_family(&labels)?.encode_gauge(&sink.backlog_s)?;
+        let counters = [
+            ("written_lines", "Lines that InfluxDB took", sink.written_lines),
+            ("rejected_lines", "Lines in quarantine", sink.rejected_lines),
+            ("skipped_values", "Samples without a value or a time", sink.skipped_values),
+            ("lost_records", "Records gone before they were forwarded", sink.lost_records),
+        ];
+        for (word, help, count) in counters {
+            let full = format!("coldwatch_influxdb_{word}");
+            let mut metric = encoder.encode_descriptor(&full, help, None, MetricType::Counter)?;
+            let mut one = metric.encode_family(&labels)?;
+            one.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+        Ok(())
     }
 
     fn storage(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -9,9 +9,11 @@
 //! The gateway is asked only through its `Port`, which shows nothing that is not on disk.
 
 mod commands;
+mod counters;
 mod doors;
 mod history;
 mod hub;
+mod json;
 mod listen;
 mod metrics;
 mod moment;
@@ -40,10 +42,10 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    counters::Counters,
     doors::Doors,
     hub::Hub,
     listen::{Door, Taker},
-    metrics::Counters,
     state::{App, Shared},
 };
 use crate::gateway::port::Port;

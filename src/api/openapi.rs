@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use super::{problem::Refusal, router::written};
+use super::{json::written, problem::Refusal};
 
 const TOKEN: &str = "token";
 

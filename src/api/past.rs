@@ -16,9 +16,9 @@ use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    json::written,
     moment::{Span, moment},
     problem::{Problem, Refusal},
-    router::written,
     state::App,
 };
 

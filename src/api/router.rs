@@ -106,8 +106,3 @@ async fn wrong_method() -> Problem {
         "look at /api/v1/openapi.json",
     )
 }
-
-/// An answer that was written as JSON already.
-pub(super) fn written(text: String) -> Response {
-    ([(axum::http::header::CONTENT_TYPE, "application/json")], text).into_response()
-}

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
-use super::{openapi, problem::Problem, router::written, state::App};
+use super::{json::written, openapi, problem::Problem, state::App};
 
 /// A gateway that judged nothing for so long is not watching.
 const TICKS_WITHIN: Duration = Duration::from_secs(5);

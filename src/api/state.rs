@@ -8,7 +8,7 @@ use store::Reader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Port;
-use super::{doors::Doors, hub::Hub, metrics::Counters, problem::Problem};
+use super::{counters::Counters, doors::Doors, hub::Hub, problem::Problem};
 use crate::gateway::port::NotTaken;
 
 #[derive(Clone)]

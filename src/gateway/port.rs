@@ -112,7 +112,6 @@ impl Port {
     }
 
     /// How forwarding to InfluxDB goes; `None` when there is none.
-    #[allow(dead_code, reason = "for the interface to come")]
     pub(crate) fn forwarding(&self) -> Option<SinkState> {
         self.forwarding.as_ref().map(|state| state.borrow().clone())
     }

@@ -11,6 +11,7 @@ pub mod sink;
 mod directory;
 mod error;
 mod export;
+mod finding;
 mod lock;
 mod pool;
 mod projector;
@@ -19,8 +20,9 @@ mod recall;
 mod repair;
 mod reserve;
 
-pub use directory::{Before, Finding, Opened, Options, Store, open};
+pub use directory::{Before, Opened, Options, Store, open};
 pub use error::StoreError;
 pub use export::{Exported, check_export};
+pub use finding::Finding;
 pub use projector::Projected;
 pub use reader::{ChainReport, ChainState, HeldCatalog, Reader, Stats};

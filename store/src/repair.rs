@@ -13,8 +13,8 @@ use rules::chain::{Chain, Hash};
 use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use crate::{
-    directory::Finding,
     error::StoreError,
+    finding::Finding,
     journal::{JournalBody, LedgerHead},
     ledger_db::{self, Heads, JOURNAL, LEDGER, LedgerDb},
     record::Seq,
