@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// The gateway's data directory.
     #[arg(long, value_name = "DIR", required_unless_present = "site")]
     data: Option<PathBuf>,
-    /// The site file, for the data directory that it names under [storage].
+    /// The site file, for the data directory that it names under storage.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     site: Option<PathBuf>,
     /// A calendar month.

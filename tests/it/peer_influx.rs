@@ -1,4 +1,4 @@
-//! The whole gateway at a simulated hall, and a database that we did not write: what VictoriaMetrics has after it was away
+//! The whole gateway at a simulated hall, and a database that we did not write: what `VictoriaMetrics` has after it was away
 //! for half a minute is what the gateway's own data directory has.
 
 use std::{
@@ -23,9 +23,9 @@ use store::{
 
 use crate::support::{COLDWATCH, Program, coldwatch_in};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// VictoriaMetrics with its own folder and port. Dropping it kills it.
+/// `VictoriaMetrics` with its own folder and port. Dropping it kills it.
 struct Victoria {
     child: Option<Child>,
     folder: tempfile::TempDir,
@@ -89,7 +89,9 @@ impl Victoria {
                 series.push((at.as_i64().unwrap(), value.as_f64().unwrap()));
             }
         }
-        rows.values_mut().for_each(|series| series.sort_by(|one, other| one.0.cmp(&other.0)));
+        for series in rows.values_mut() {
+            series.sort_by_key(|row| row.0);
+        }
         rows
     }
 }
@@ -147,7 +149,9 @@ fn logged(data: &Path, last: Seq) -> Rows {
             rows.entry(name).or_default().push((at, number));
         }
     }
-    rows.values_mut().for_each(|series| series.sort_by(|one, other| one.0.cmp(&other.0)));
+    for series in rows.values_mut() {
+        series.sort_by_key(|row| row.0);
+    }
     rows
 }
 
