@@ -9,6 +9,7 @@ mod book;
 mod bytes;
 mod columns;
 mod database;
+mod likeness;
 mod merge;
 mod query;
 mod retention;

@@ -9,12 +9,17 @@ use super::{
     Damaged,
     bytes::{Bytes, put_unsigned},
     columns::{
-        VALUES_MAX, put_floats, put_integers, put_texts, take_floats, take_integers, take_texts,
+        VALUES_MAX, as_decimals, decimals_as_floats, put_floats, put_integers, put_texts,
+        take_decimals, take_floats, take_integers, take_texts,
     },
+    likeness::{Decimals, Line},
 };
 
 /// How this file writes a block. Stands first in it, beside pco's own version.
 const CODEC: u8 = 1;
+
+/// Of a block that is told by another one.
+const LIKE: u8 = 2;
 
 /// What a sample says: a value, or why there is none.
 pub(super) type Said = Result<Value, NoData>;
@@ -66,6 +71,62 @@ impl Values {
             Self::Mixed(mixed) => mixed.get(index).cloned(),
         }
     }
+}
+
+/// The numbers as decimals, where they all are, and not all the same.
+pub(super) fn decimals_of(values: &Values) -> Option<Decimals> {
+    let Values::Numbers(numbers) = values else { return None };
+    let (digits, multiples) = as_decimals(numbers)?;
+    let changes = multiples.iter().any(|multiple| Some(multiple) != multiples.first());
+    changes.then_some(Decimals { digits, multiples })
+}
+
+/// A block of decimals as distances from a line through those of another series, whose own block is by itself.
+pub(super) fn encode_like(
+    series: u32,
+    other: &Decimals,
+    line: Line,
+    column: &Decimals,
+) -> Result<Vec<u8>, Damaged> {
+    let mut out = vec![LIKE];
+    put_unsigned(&mut out, u64::from(series));
+    put_unsigned(&mut out, column.multiples.len() as u64);
+    out.push(column.digits);
+    out.extend_from_slice(&line.slope.to_le_bytes());
+    out.extend_from_slice(&line.offset.to_le_bytes());
+    put_integers(&mut out, &line.distances(&other.multiples, &column.multiples))?;
+    Ok(out)
+}
+
+/// The series whose first block of the same bucket is needed to read this one.
+pub(super) fn told_by(bytes: &[u8]) -> Result<Option<u32>, Damaged> {
+    let mut bytes = Bytes(bytes);
+    if bytes.byte()? != LIKE {
+        return Ok(None);
+    }
+    let series = u32::try_from(bytes.unsigned()?);
+    Ok(Some(series.map_err(|_| Damaged("names a series that cannot be"))?))
+}
+
+/// Reads a block that is told by another one.
+pub(super) fn decode_like(bytes: &[u8], other: &[u8]) -> Result<Values, Damaged> {
+    let mut bytes = Bytes(bytes);
+    bytes.byte()?;
+    bytes.unsigned()?;
+    let count = bytes.count(VALUES_MAX)?;
+    let digits = bytes.byte()?;
+    let line = Line { slope: bytes.double()?, offset: bytes.double()? };
+    let distances = take_integers(&mut bytes, count)?;
+    let mut other = open(other)?;
+    if (other.byte()?, Tag::take(&mut other)?) != (1, Tag::Number) {
+        return Err(Damaged("is told by one that has not only numbers"));
+    }
+    if other.count(VALUES_MAX)? != count {
+        return Err(Damaged("is told by one of another length"));
+    }
+    let other = take_decimals(&mut other, count)?;
+    let multiples = line.add_to(&other, &distances);
+    Ok(Values::Numbers(decimals_as_floats(digits, &multiples)?))
 }
 
 /// Milliseconds since 1970 as a column, counted from the start of the bucket.
@@ -407,6 +468,9 @@ mod tests {
             let mut block = vec![CODEC];
             block.extend(&bytes);
             let _ = (decode_values(&block), decode_times(&block, 0));
+            let other = block.clone();
+            block[0] = LIKE;
+            let _ = (told_by(&block), decode_like(&block, &other));
         }
     }
 
@@ -420,6 +484,27 @@ mod tests {
         walk.for_each(|value| values.push(Ok(value)));
         let bytes = encode_values(&values).unwrap().len();
         assert!(bytes < 180, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_current_that_follows_a_power_takes_next_to_nothing_beside_it() {
+        let column = |factor: f64| {
+            let power = |at: i32| 40_000.0 + f64::from(at * 7919 % 1009);
+            let mut values = Values::with_capacity(900);
+            let numbers = (0..900).map(|at| (power(at) * factor).round() / 100.0);
+            numbers.for_each(|number| values.push(Ok(Value::Number(number))));
+            values
+        };
+        let (power, current) = (column(100.0), column(0.149));
+        let (other, own) = (decimals_of(&power).unwrap(), decimals_of(&current).unwrap());
+        let line = Line::fit(&other.multiples, &own.multiples).unwrap();
+        let bytes = encode_like(7, &other, line, &own).unwrap();
+        assert!(bytes.len() < 60, "{} bytes", bytes.len());
+        assert_eq!(told_by(&bytes), Ok(Some(7)));
+        let back = decode_like(&bytes, &encode_values(&power).unwrap()).unwrap();
+        for index in 0..900 {
+            assert!(same(&back.get(index).unwrap(), &current.get(index).unwrap()));
+        }
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl<'a> Bytes<'a> {
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
+    pub(super) fn double(&mut self) -> Result<f64, Damaged> {
+        let bytes = self.take(8)?.try_into().map_err(|_| Damaged("ends too early"))?;
+        Ok(f64::from_le_bytes(bytes))
+    }
+
     /// A count or a length, at most `limit`.
     pub(super) fn count(&mut self, limit: usize) -> Result<usize, Damaged> {
         usize::try_from(self.unsigned()?)

@@ -146,14 +146,10 @@ pub(super) fn put_floats(out: &mut Vec<u8>, values: &[f64]) -> Result<(), Damage
 
 pub(super) fn take_floats(bytes: &mut Bytes<'_>, count: usize) -> Result<Vec<f64>, Damaged> {
     match bytes.byte()? {
-        floats::CONSTANT => {
-            let bits = bytes.take(8)?.try_into().map_err(|_| Damaged("ends too early"))?;
-            Ok(vec![f64::from_bits(u64::from_le_bytes(bits)); count])
-        }
+        floats::CONSTANT => Ok(vec![bytes.double()?; count]),
         floats::DECIMAL => {
-            let power = power_of_ten(bytes.byte()?)?;
-            let multiples = take_integers(bytes, count)?;
-            Ok(multiples.into_iter().map(|multiple| as_float(multiple) / power).collect())
+            let digits = bytes.byte()?;
+            decimals_as_floats(digits, &take_integers(bytes, count)?)
         }
         floats::SINGLE => {
             Ok(take_packed::<f32>(bytes, count)?.into_iter().map(f64::from).collect())
@@ -161,6 +157,20 @@ pub(super) fn take_floats(bytes: &mut Bytes<'_>, count: usize) -> Result<Vec<f64
         floats::DOUBLE => take_packed::<f64>(bytes, count),
         _ => Err(Damaged("has numbers in an unknown form")),
     }
+}
+
+/// The multiples of a column of floats that is written as decimals.
+pub(super) fn take_decimals(bytes: &mut Bytes<'_>, count: usize) -> Result<Vec<i64>, Damaged> {
+    if bytes.byte()? != floats::DECIMAL {
+        return Err(Damaged("is told by one that has no decimals"));
+    }
+    bytes.byte()?;
+    take_integers(bytes, count)
+}
+
+pub(super) fn decimals_as_floats(digits: u8, multiples: &[i64]) -> Result<Vec<f64>, Damaged> {
+    let power = power_of_ten(digits)?;
+    Ok(multiples.iter().map(|multiple| as_float(*multiple) / power).collect())
 }
 
 /// Ten to the power of `digits`, exact.

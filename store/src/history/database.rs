@@ -7,14 +7,17 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
     HistoryError, QUARTER_MS, Rollup,
-    block::{Values, decode_times, decode_values},
+    block::{Values, decode_like, decode_times, decode_values, told_by},
     rollup::{DAY_MS, MINUTE_MS, decode_rows, encode_rows},
 };
 use crate::record::Seq;
 
 pub(super) const FILE: &str = "history.db";
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// Most blocks have a few hundred bytes: on pages of half the size twice as much stays empty.
+const PAGE_BYTES: i64 = 16_384;
 
 const SCHEMA: &str = "
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -57,7 +60,7 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     // Only before the first table; without effect on a file that has some.
-    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -251,13 +254,27 @@ pub(super) fn parts(
     while let Some(row) = rows.next()? {
         let blob = |column: usize| row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from);
         let times = decode_times(blob(0)?, bucket * QUARTER_MS)?;
-        let values = decode_values(blob(1)?)?;
+        let values = match told_by(blob(1)?)? {
+            None => decode_values(blob(1)?)?,
+            Some(other) => decode_like(blob(1)?, &first_block(connection, bucket, other)?)?,
+        };
         if times.len() != values.len() {
             return Err(super::Damaged("has times for other values").into());
         }
         parts.push((times, values));
     }
     Ok(parts)
+}
+
+/// The first part of a series, as it is written.
+fn first_block(
+    connection: &Connection,
+    bucket: i64,
+    series: SeriesId,
+) -> Result<Vec<u8>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT data FROM block WHERE key = ?")?;
+    let data = statement.query_row([block_key(bucket, series, 0)], |row| row.get(0)).optional()?;
+    Ok(data.ok_or(super::Damaged("is told by one that is not there"))?)
 }
 
 /// One of the two lengths of rollups.

@@ -1,7 +1,7 @@
 //! One run as blocks: the log is read back once for each slice of series, so that no more than a slice is in memory.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     ops::Range,
 };
 
@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::{
     HistoryError, QUARTER_MS,
-    block::{Values, encode_times, encode_values},
+    block::{Values, decimals_of, encode_like, encode_times, encode_values},
     book::Book,
     columns::VALUES_MAX,
     database::{Mark, SeriesId, add_to_state, block_key, parts, state, times_key},
+    likeness::{Decimals, Line},
     merge,
     roll::BUCKETS_A_DAY,
     survey::Run,
@@ -24,6 +25,9 @@ use crate::{
 
 /// Samples of a slice, at 16 bytes each.
 const SLICE_SAMPLES: u64 = 1_000_000;
+
+/// So many series before one are tried for telling it: about the points of one device.
+const NEAR: usize = 8;
 
 /// A series with so many parts in a bucket gets them joined.
 const PARTS_MAX: u8 = 8;
@@ -40,7 +44,7 @@ pub(super) fn seal(
     for slice in slices(&run.samples) {
         let buffers = gather(log, book, run, &slice, &mut sealing)?;
         for (series, buffer) in (slice.start..).zip(buffers) {
-            sealing.store(series, buffer)?;
+            sealing.store(series, buffer, false)?;
         }
     }
     sealing.finish()?;
@@ -139,6 +143,8 @@ struct Bucket {
     existed: bool,
     next_times: i64,
     times: HashMap<Box<[u8]>, i64>,
+    /// Blocks that were written last and can tell others: the numbers of their series and of their times.
+    near: VecDeque<(SeriesId, i64, Decimals)>,
     /// The column that was used last, and its number: the next series is often from the same request.
     last: (Vec<i64>, i64),
     samples: u64,
@@ -159,7 +165,8 @@ impl<'a> Sealing<'a> {
         })
     }
 
-    fn store(&mut self, series: SeriesId, buffer: Buffer) -> Result<(), HistoryError> {
+    /// `more`: the series has parts in the bucket that it begins with, also if the bucket is new.
+    fn store(&mut self, series: SeriesId, buffer: Buffer, more: bool) -> Result<(), HistoryError> {
         let Buffer { mut times, mut values } = buffer;
         if !times.is_sorted_by(|one, next| one < next) {
             let mut samples = Vec::with_capacity(times.len());
@@ -180,10 +187,10 @@ impl<'a> Sealing<'a> {
             if bucket < self.raw_floor {
                 self.expired += length as u64;
             } else if from == 0 && to == times.len() {
-                self.add(bucket, series, &times, &values, false)?;
+                self.add(bucket, series, &times, &values, more)?;
             } else {
                 // Also within this transaction a bucket can hold more samples of a series than fit into a block.
-                let again = before == Some(bucket);
+                let again = more || before == Some(bucket);
                 self.add(bucket, series, &times[from..to], &values.part(from..to), again)?;
             }
             (from, before) = (to, Some(bucket));
@@ -203,9 +210,9 @@ impl<'a> Sealing<'a> {
         if part >= PARTS_MAX {
             return self.join_parts(bucket, series, times, values);
         }
-        let data = encode_values(values)?;
         let column = self.times(bucket, times)?;
         let work = self.bucket(bucket)?;
+        let data = work.encode(series, part, column, values)?;
         work.samples += times.len() as u64;
         work.bytes += data.len() as u64;
         self.transaction.prepare_cached("INSERT INTO block VALUES (?, ?, ?)")?.execute(params![
@@ -245,7 +252,8 @@ impl<'a> Sealing<'a> {
         Ok(newest.map_or(0, |newest| u8::try_from(newest - first + 1).unwrap_or(PARTS_MAX)))
     }
 
-    /// Writes the parts of a series anew, with what is added to them, so that there are never many.
+    /// Writes the parts of a series anew, with what is added to them, so that there are never many. The first one stays:
+    /// it may tell other series.
     fn join_parts(
         &mut self,
         bucket: i64,
@@ -255,12 +263,12 @@ impl<'a> Sealing<'a> {
     ) -> Result<(), HistoryError> {
         let mut samples = Vec::new();
         let mut before = 0;
-        for (times, values) in parts(self.transaction, bucket, series)? {
+        for (times, values) in parts(self.transaction, bucket, series)?.into_iter().skip(1) {
             before += times.len() as u64;
             merge::extend(&mut samples, &times, &values);
         }
         merge::extend(&mut samples, times, values);
-        let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
+        let (first, last) = (block_key(bucket, series, 1), block_key(bucket, series, u8::MAX));
         self.transaction
             .prepare_cached("DELETE FROM block WHERE key BETWEEN ? AND ?")?
             .execute([first, last])?;
@@ -271,7 +279,7 @@ impl<'a> Sealing<'a> {
             buffer.times.push(at_ms);
             buffer.values.push(said);
         }
-        self.store(series, buffer)
+        self.store(series, buffer, true)
     }
 
     /// The number of a column of times; it is written when it is not there yet.
@@ -328,10 +336,41 @@ impl Bucket {
             existed: existed.is_some(),
             next_times,
             times: HashMap::new(),
+            near: VecDeque::with_capacity(NEAR),
             last: (Vec::new(), 0),
             samples: 0,
             joined: 0,
             bytes: 0,
         })
+    }
+
+    /// By itself, or by what another series says at the same times, whichever is shorter. What tells others is told by
+    /// nobody, so that a reader needs two blocks at most.
+    fn encode(
+        &mut self,
+        series: SeriesId,
+        part: u8,
+        times: i64,
+        values: &Values,
+    ) -> Result<Vec<u8>, HistoryError> {
+        let alone = encode_values(values)?;
+        let Some(column) = decimals_of(values).filter(|_| part == 0) else { return Ok(alone) };
+        let lines = self.near.iter().filter(|(_, same, _)| *same == times);
+        let told = lines
+            .filter_map(|(other, _, decimals)| {
+                let line = Line::fit(&decimals.multiples, &column.multiples)?;
+                Some(encode_like(*other, decimals, line, &column))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        match told.into_iter().min_by_key(Vec::len) {
+            Some(told) if told.len() < alone.len() => Ok(told),
+            _ => {
+                if self.near.len() == NEAR {
+                    self.near.pop_front();
+                }
+                self.near.push_back((series, times, column));
+                Ok(alone)
+            }
+        }
     }
 }
