@@ -40,7 +40,7 @@ pub use crate::mqtt::notes::Tally;
 use crate::{
     clock::MonoClock,
     mqtt::{given::Given, metadata::MetadataMap, topics::TopicMap},
-    outlet::{Batch, NobodyReceives, Outlet, Receipt, unheard},
+    outlet::{Batch, NobodyReceives, Outlet, Receipt, reply_milliseconds, unheard},
 };
 
 /// Messages that go to the gateway in one batch, when so many are there.
@@ -324,7 +324,7 @@ impl Receiver {
         let now = self.outlet.clock.now();
         for (feed, slowest) in self.feeds.iter_mut().zip(slowest) {
             let Some(waited) = slowest else { continue };
-            let waited_ms = waited.as_secs_f64() * 1e3;
+            let waited_ms = reply_milliseconds(waited);
             feed.view.reply_time_ms = Some(waited_ms);
             samples.push(feed.sample(now, Ok(Value::Number(waited_ms))));
         }

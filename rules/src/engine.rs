@@ -364,11 +364,12 @@ impl Engine {
         self.keys.iter().rev().find(|(kept, _)| kept == key).map(|(_, outcome)| outcome)
     }
 
-    /// What is known of every computed point as of the last tick, for the log.
+    /// What is known of every computed point as of the last tick, for the log: in six significant digits.
     pub fn computed_samples(&self, now: Now, out: &mut Vec<Sample>) {
         for point in self.plant.point_ids() {
             if self.plant.point(point).origin == Origin::Computed {
-                let value = self.known[point.index()].value.map(Value::Number);
+                let value =
+                    self.known[point.index()].value.map(|known| Value::Number(six_digits(known)));
                 out.push(Sample { point, at: now.mono, source_time: None, value });
             }
         }
@@ -630,5 +631,30 @@ fn report_registers(now: &Now, found: &[RegisterEvent], out: &mut Events) {
         let meter = Arc::clone(&register.meter);
         let what = What::Register { meter, what: register.flag.text().to_owned() };
         out.events.push(event(now, register.at, Some(Arc::clone(&register.meter)), what));
+    }
+}
+
+/// A value in six significant decimal digits: it is computed from readings that have fewer, and what is beyond them would
+/// take several times the room in log and history. Rules and the dashboard have the whole value.
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().ok().filter(|kept: &f64| kept.is_finite()).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::six_digits;
+
+    #[test]
+    fn six_digits_are_kept_at_every_size() {
+        for (value, kept) in [
+            (1.187_654_321, 1.187_65),
+            (-0.000_123_456_78, -0.000_123_457),
+            (98_765_432.1, 98_765_400.0),
+            (0.3, 0.3),
+            (0.0, 0.0),
+            (f64::MAX, 1.797_69e308),
+        ] {
+            assert_eq!(six_digits(value).to_bits(), f64::to_bits(kept), "{value}");
+        }
     }
 }

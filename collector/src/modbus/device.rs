@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     modbus::{points::DevicePlan, silence::Silence},
-    outlet::{Batch, NobodyReceives, Outlet, unheard},
+    outlet::{Batch, NobodyReceives, Outlet, reply_milliseconds, unheard},
     plan::Request,
 };
 
@@ -365,7 +365,7 @@ impl Tally {
     }
 
     fn milliseconds(&self) -> Option<f64> {
-        self.reply_time.map(|took| took.as_secs_f64() * 1e3)
+        self.reply_time.map(reply_milliseconds)
     }
 
     fn heard(&mut self, took: Duration) {
