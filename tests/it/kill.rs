@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     hash::{BuildHasher, Hasher, RandomState},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -35,7 +35,7 @@ use store::{
 use crate::{
     load::{Feed as Meter, QUARTER_KWH, Units, write_site},
     observer,
-    support::COLDWATCH,
+    support::{COLDWATCH, Ends},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -409,17 +409,6 @@ struct Started {
     shown: Receiver<Feed>,
     boot: BootId,
     snapshot: Box<Snapshot>,
-}
-
-/// A process that does not outlive the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn written(event: &Event) -> String {

@@ -3,11 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc::channel,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -21,7 +19,8 @@ use store::{log::LogReader, record::Record, record::Seq};
 use crate::{
     load::{Feed as Meter, write_site},
     observer,
-    support::COLDWATCH,
+    strace::{Call, calls, receives, sends, strace},
+    support::{COLDWATCH, Ends},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,7 +38,7 @@ fn nothing_leaves_before_its_record_is_durable() {
     let site = write_site(folder.path(), None, meter.port);
     let trace = folder.path().join("trace");
     let seen = run(folder.path(), &site, &trace);
-    let calls = calls(&finished(&trace));
+    let calls = calls(&trace);
     let durable = durable(&calls);
     let records = records(&folder.path().join("data"));
 
@@ -60,10 +59,8 @@ struct Seen {
 /// Lets the gateway run under strace until it has raised and taken enough.
 fn run(folder: &Path, site: &Path, trace: &Path) -> Seen {
     let socket = folder.join("api.sock");
-    let mut gateway = Command::new("strace")
-        .args(["-D", "-f", "-q", "-x", "-yy", "-s", "4000000", "-o"])
-        .arg(trace)
-        .args(["-e", &format!("trace={CALLS}"), "--", COLDWATCH])
+    let mut gateway = strace(trace, CALLS)
+        .arg(COLDWATCH)
         .args(["run", "--trust-clock", "--listen", "127.0.0.1:0", "--site"])
         .arg(site)
         .arg("--data")
@@ -104,101 +101,6 @@ fn run(folder: &Path, site: &Path, trace: &Path) -> Seen {
     seen
 }
 
-/// A process that does not outlive the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The trace, once strace has written all of it.
-fn finished(trace: &Path) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = fs::read_to_string(trace).unwrap();
-        if text.trim_end().ends_with("+++ exited with 0 +++") {
-            return text;
-        }
-        assert!(Instant::now() < deadline, "strace does not end");
-        thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-/// One system call on a file or socket that worked.
-struct Call {
-    name: String,
-    /// What is behind the descriptor: a path, or both ends of a socket.
-    on: String,
-    bytes: Vec<u8>,
-    /// Places of its entry and of its return in the order of the trace.
-    entered: usize,
-    returned: usize,
-}
-
-fn calls(trace: &str) -> Vec<Call> {
-    let mut begun: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-    let mut calls = Vec::new();
-    for (place, line) in trace.lines().enumerate() {
-        let Some((pid, text)) = line.split_once(' ') else { continue };
-        let text = text.trim_start();
-        if let Some(start) = text.strip_suffix(" <unfinished ...>") {
-            begun.insert(pid, (place, start.to_owned()));
-        } else if text.starts_with("<... ") {
-            let Some((entered, start)) = begun.remove(pid) else { continue };
-            let Some((_, rest)) = text.split_once(" resumed>") else { continue };
-            calls.extend(call(&format!("{start}{rest}"), entered, place));
-        } else {
-            calls.extend(call(text, place, place));
-        }
-    }
-    calls.sort_by_key(|call| call.returned);
-    calls
-}
-
-fn call(text: &str, entered: usize, returned: usize) -> Option<Call> {
-    let (name, rest) = text.split_once('(')?;
-    let result: usize = text.rsplit_once(" = ")?.1.split(' ').next()?.parse().ok()?;
-    let on = rest.split_once('<')?.1;
-    let end = on.find(">,").or_else(|| on.find(">)"))?;
-    let mut bytes = strings(&on[end..]);
-    if !name.ends_with("sync") {
-        bytes.truncate(result);
-    }
-    Some(Call { name: name.to_owned(), on: on[..end].to_owned(), bytes, entered, returned })
-}
-
-/// All quoted strings, as strace writes them with -x.
-fn strings(text: &str) -> Vec<u8> {
-    let (mut bytes, mut quoted) = (Vec::new(), false);
-    let mut text = text.bytes();
-    while let Some(byte) = text.next() {
-        match (quoted, byte) {
-            (_, b'"') => quoted = !quoted,
-            (true, b'\\') => match text.next() {
-                Some(b'x') => {
-                    let hex = [text.next().unwrap(), text.next().unwrap()];
-                    let hex = std::str::from_utf8(&hex).unwrap().to_owned();
-                    bytes.push(u8::from_str_radix(&hex, 16).unwrap());
-                }
-                Some(b'n') => bytes.push(b'\n'),
-                Some(b'r') => bytes.push(b'\r'),
-                Some(b't') => bytes.push(b'\t'),
-                Some(b'v') => bytes.push(0x0B),
-                Some(b'f') => bytes.push(0x0C),
-                Some(other) => bytes.push(other),
-                None => {}
-            },
-            (true, other) => bytes.push(other),
-            (false, _) => {}
-        }
-    }
-    bytes
-}
-
 /// The bytes that went over one descriptor, with the calls that carried them.
 #[derive(Default)]
 struct Flow {
@@ -231,14 +133,6 @@ fn flows(
         flows.entry(&call.on).or_default().add(call);
     }
     flows
-}
-
-fn sends(name: &str) -> bool {
-    matches!(name, "write" | "writev" | "sendto" | "sendmsg" | "pwrite64" | "pwritev")
-}
-
-fn receives(name: &str) -> bool {
-    matches!(name, "read" | "readv" | "recvfrom" | "recvmsg")
 }
 
 fn is_segment(on: &str) -> bool {

@@ -28,6 +28,17 @@ pub(crate) fn coldwatch_in(folder: &Path) -> Command {
     command
 }
 
+/// A process that does not outlive the test.
+pub(crate) struct Ends(pub(crate) Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A program that ends with the test.
 pub(crate) struct Program {
     child: Child,
