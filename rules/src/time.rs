@@ -56,6 +56,12 @@ impl Mono {
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
+
+    /// The whole millisecond before it.
+    #[must_use]
+    pub fn whole_millis(self) -> Self {
+        self - Duration::from_nanos(u64::from(self.0.subsec_nanos() % 1_000_000))
+    }
 }
 
 impl Sub<Duration> for Mono {

@@ -546,7 +546,7 @@ fn measure(dir: &Path, stats: &mut Stats) -> io::Result<()> {
             }
             "reserve" => &mut stats.reserve_bytes,
             "ledger.db" | "ledger.db-wal" | "ledger.db-shm" => &mut stats.ledger_bytes,
-            "history.db" | "history.db-wal" | "history.db-shm" => &mut stats.history_bytes,
+            "history.db" | "history.db-journal" => &mut stats.history_bytes,
             _ => &mut stats.other_bytes,
         };
         *part += bytes;

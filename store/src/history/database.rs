@@ -8,13 +8,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{
     HistoryError, QUARTER_MS, Rollup,
     block::{Values, decode_like, decode_times, decode_values, told_by},
-    rollup::{DAY_MS, MINUTE_MS, decode_rows, encode_rows},
+    rollup::{BUCKETS_A_DAY, DAY_MS, MINUTE_MS, decode_rows, encode_rows},
 };
 use crate::record::Seq;
 
 pub(super) const FILE: &str = "history.db";
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Most blocks have a few hundred bytes: on pages of half the size twice as much stays empty.
 const PAGE_BYTES: i64 = 16_384;
@@ -25,12 +25,36 @@ CREATE TABLE series (
   series INTEGER PRIMARY KEY, point TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL,
   UNIQUE (point, unit, kind));
 CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, samples INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE TABLE times (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE block (key INTEGER PRIMARY KEY, times INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE minute (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE quarter (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE stale (day INTEGER NOT NULL, series INTEGER NOT NULL, PRIMARY KEY (day, series)) WITHOUT ROWID;
 ";
+
+/// Tables of their own for the blocks of a day, in UTC. One that is dropped is not written to page by page, as it is when
+/// its rows are deleted: what is a day's work for the disk then costs nothing.
+pub(super) fn add_day(connection: &Connection, day: i64) -> Result<(), HistoryError> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {} (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS {} (key INTEGER PRIMARY KEY, times INTEGER NOT NULL, data BLOB NOT NULL);",
+        times_table(day),
+        block_table(day),
+    ))?;
+    Ok(())
+}
+
+/// For days before 1970 the name needs its quotes.
+pub(super) fn block_table(day: i64) -> String {
+    format!("\"block_{day}\"")
+}
+
+pub(super) fn times_table(day: i64) -> String {
+    format!("\"times_{day}\"")
+}
+
+/// The day that a bucket lies in.
+pub(super) fn day_of(bucket: i64) -> i64 {
+    bucket.div_euclid(BUCKETS_A_DAY)
+}
 
 /// Stable number of a point with its unit and kind.
 pub(super) type SeriesId = u32;
@@ -62,10 +86,12 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
     // Only before the first table; without effect on a file that has some.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A bucket is one transaction of pages that are new. A rollback journal keeps pages as they were, so new ones are
+    // written once; a write-ahead log would have them twice. Truncated rather than deleted, it is gone durably.
+    connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A bucket is one transaction, checkpointed when it is committed: each of its pages is written twice, not more.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Readers are kept out while pages are written: that is to be the end of a transaction, not most of it.
+    connection.pragma_update(None, "cache_spill", false)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     match version(&connection)? {
         0 => {
@@ -238,16 +264,17 @@ pub(super) fn buckets_in(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The parts of one series in one bucket, first written first.
+/// The parts of one series in one bucket that was sealed, first written first.
 pub(super) fn parts(
     connection: &Connection,
     bucket: i64,
     series: SeriesId,
 ) -> Result<Vec<(Vec<i64>, Values)>, HistoryError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT times.data, block.data FROM block JOIN times ON times.key = ? + block.times \
+    let (block, times) = (block_table(day_of(bucket)), times_table(day_of(bucket)));
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT times.data, block.data FROM {block} block JOIN {times} times ON times.key = ? + block.times \
          WHERE block.key BETWEEN ? AND ? ORDER BY block.key",
-    )?;
+    ))?;
     let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
     let mut rows = statement.query([times_key(bucket, 0), first, last])?;
     let mut parts = Vec::new();
@@ -272,7 +299,8 @@ fn first_block(
     bucket: i64,
     series: SeriesId,
 ) -> Result<Vec<u8>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT data FROM block WHERE key = ?")?;
+    let sql = format!("SELECT data FROM {} WHERE key = ?", block_table(day_of(bucket)));
+    let mut statement = connection.prepare_cached(&sql)?;
     let data = statement.query_row([block_key(bucket, series, 0)], |row| row.get(0)).optional()?;
     Ok(data.ok_or(super::Damaged("is told by one that is not there"))?)
 }

@@ -11,9 +11,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     HistoryError, QUARTER_MS, Retention,
-    database::{Length, SeriesId, add_to_state, block_key, day_key, day_of_key, set_state, state},
-    roll::{BUCKETS_A_DAY, roll_before_dropping},
-    rollup::DAY_MS,
+    database::{
+        Length, SeriesId, add_to_state, block_key, block_table, day_key, day_of, day_of_key,
+        set_state, state, times_table,
+    },
+    roll::roll_before_dropping,
+    rollup::{BUCKETS_A_DAY, DAY_MS},
 };
 use crate::{log::LogReader, record::Seq};
 
@@ -130,8 +133,8 @@ impl Keeper<'_> {
             now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
         };
         set_state(&transaction, "age_ms", now_ms)?;
-        let raw = edge(self.retention.keep_raw).div_euclid(QUARTER_MS);
-        drop_raw_before(&transaction, raw, self.series)?;
+        let raw = edge(self.retention.keep_raw).div_euclid(DAY_MS);
+        drop_raw_before(&transaction, raw * BUCKETS_A_DAY, self.series)?;
         let minutes = edge(self.retention.keep_minutes).div_euclid(DAY_MS);
         drop_days_before(&transaction, Length::Minute, minutes)?;
         let quarters = edge(self.retention.keep_quarters).div_euclid(DAY_MS);
@@ -160,7 +163,6 @@ impl Keeper<'_> {
     /// By how much the directory is too large for one more bucket, free pages of the database not counted; `None`: it is
     /// not. Gives free pages back to the file system when the directory is too large with them.
     fn excess(&mut self) -> Result<Option<u64>, HistoryError> {
-        checkpoint(self.connection)?;
         let pragma =
             |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let free = (pragma("freelist_count")? * pragma("page_size")?).cast_unsigned();
@@ -174,8 +176,8 @@ impl Keeper<'_> {
                 "SELECT coalesce((SELECT bytes FROM bucket ORDER BY bucket DESC LIMIT 1), 0)",
             )?
             .query_row([], |row| row.get(0))?;
-        // Once in the database, once in its write-ahead log, and the pages around them.
-        let needed = last.cast_unsigned() * 5 / 2;
+        // Once in the database, with the pages around them, and what is changed of older pages in its journal.
+        let needed = last.cast_unsigned() * 3 / 2;
         let total = directory_bytes(self.dir)?;
         let excess = (total.saturating_sub(free) + needed).saturating_sub(limit);
         if excess > 0 {
@@ -188,7 +190,6 @@ impl Keeper<'_> {
             while pages.next()?.is_some() {}
             drop(pages);
             drop(vacuum);
-            checkpoint(self.connection)?;
         }
         Ok(None)
     }
@@ -199,28 +200,35 @@ impl Keeper<'_> {
         Ok(oldest.map(|bucket| bucket * QUARTER_MS))
     }
 
+    /// The oldest day; of the only one, as many buckets as are too much.
     fn drop_oldest_raw(&mut self, excess: u64) -> Result<bool, HistoryError> {
-        let oldest: Vec<(i64, i64)> = self
-            .connection
-            .prepare_cached("SELECT bucket, bytes FROM bucket ORDER BY bucket LIMIT 96")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut floor = None;
-        let mut bytes = 0_u64;
-        for (bucket, size) in oldest {
-            floor = Some(bucket + 1);
-            bytes += size.cast_unsigned();
-            if bytes >= excess {
-                break;
-            }
-        }
-        let Some(floor) = floor else { return Ok(false) };
+        let sql = "SELECT min(bucket), max(bucket) FROM bucket";
+        let range: (Option<i64>, Option<i64>) =
+            self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(oldest), Some(newest)) = range else { return Ok(false) };
+        let next_day = (day_of(oldest) + 1) * BUCKETS_A_DAY;
+        let floor = if next_day <= newest { next_day } else { self.floor_to_free(excess)? };
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let samples = drop_raw_before(&transaction, floor, self.series)?;
         add_to_state(&transaction, "capped_samples", samples)?;
         transaction.commit()?;
         Ok(true)
+    }
+
+    /// The bucket before which at least so many bytes of columns lie, or all.
+    fn floor_to_free(&self, excess: u64) -> Result<i64, HistoryError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT bucket, bytes FROM bucket ORDER BY bucket")?;
+        let mut rows = statement.query([])?;
+        let (mut floor, mut bytes) = (i64::MIN, 0);
+        while bytes < excess
+            && let Some(row) = rows.next()?
+        {
+            floor = row.get::<_, i64>(0)? + 1;
+            bytes += row.get::<_, i64>(1)?.cast_unsigned();
+        }
+        Ok(floor)
     }
 
     fn drop_oldest_minutes(&mut self) -> Result<bool, HistoryError> {
@@ -272,24 +280,30 @@ fn drop_raw_before(
         .query_row([floor], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
     roll_before_dropping(transaction, first, last, series)?;
-    for table in ["block", "times"] {
-        let sql = format!("DELETE FROM {table} WHERE key < ?");
-        transaction.execute(&sql, [block_key(floor, 0, 0)])?;
+    for day in days_with_tables(transaction)?.into_iter().filter(|day| *day <= day_of(floor)) {
+        for table in [block_table(day), times_table(day)] {
+            if day < day_of(floor) {
+                transaction.execute_batch(&format!("DROP TABLE {table}"))?;
+            } else {
+                let sql = format!("DELETE FROM {table} WHERE key < ?");
+                transaction.execute(&sql, [block_key(floor, 0, 0)])?;
+            }
+        }
     }
     transaction.execute("DELETE FROM bucket WHERE bucket < ?", [floor])?;
     set_state(transaction, "raw_floor", floor)?;
     Ok(samples.cast_unsigned())
 }
 
+fn days_with_tables(connection: &Connection) -> Result<Vec<i64>, HistoryError> {
+    let sql = "SELECT CAST(substr(name, 7) AS INTEGER) FROM sqlite_master WHERE type = 'table' AND name GLOB 'block_*'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let days = statement.query_map([], |row| row.get(0))?;
+    Ok(days.collect::<Result<_, _>>()?)
+}
+
 fn drop_days_before(connection: &Connection, length: Length, day: i64) -> Result<(), HistoryError> {
     let table = length.table();
     connection.execute(&format!("DELETE FROM {table} WHERE key < ?"), [day_key(day, 0)])?;
-    Ok(())
-}
-
-/// Moves what was committed from the write-ahead log into the database, and empties that file. Where a reader still
-/// needs it, the next time does it.
-pub(super) fn checkpoint(connection: &Connection) -> Result<(), HistoryError> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }

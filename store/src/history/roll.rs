@@ -1,15 +1,15 @@
 //! Rolls days up, from the blocks that are there. A rollup is never the only trace of a sample before its raw block goes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
     HistoryError, QUARTER_MS, Rollup,
     database::{Length, SeriesId, buckets_in, parts, put_rollups, rollups, set_state, state},
     merge::{self, Timed},
-    rollup::{DAY_MS, Gathering},
+    rollup::{BUCKETS_A_DAY, DAY_MS, Gathering},
 };
-
-pub(super) const BUCKETS_A_DAY: i64 = DAY_MS / QUARTER_MS;
 
 /// Series that are rolled up in one transaction, and without looking whether to stop.
 const SERIES_AT_ONCE: SeriesId = 250;
@@ -28,8 +28,9 @@ pub(super) fn day_rows(
     rows.retain(|row| row.at_ms < floor_ms);
     let mut gathering = Gathering::new(length.ms());
     let first = day * BUCKETS_A_DAY;
-    for bucket in buckets_of(connection, first, later)? {
-        let samples = samples_in(connection, bucket, series, later)?;
+    for (bucket, sealed) in buckets_of(connection, first, later)? {
+        let sealed = sealed.then_some((connection, series));
+        let samples = samples_in(sealed, bucket, later)?;
         for (at_ms, said) in &samples {
             gathering.add(*at_ms, said);
         }
@@ -38,35 +39,33 @@ pub(super) fn day_rows(
     Ok(rows)
 }
 
-/// The buckets of a day in which there may be samples.
+/// The buckets of a day in which there may be samples; `true`: it was sealed.
 fn buckets_of(
     connection: &Connection,
     first: i64,
     later: &[Timed],
-) -> Result<Vec<i64>, HistoryError> {
+) -> Result<BTreeMap<i64, bool>, HistoryError> {
     let last = first + BUCKETS_A_DAY - 1;
-    let mut buckets = buckets_in(connection, first, last)?;
-    buckets.extend(
-        later
-            .iter()
-            .map(|(at_ms, _)| at_ms.div_euclid(QUARTER_MS))
-            .filter(|bucket| (first..=last).contains(bucket)),
-    );
-    buckets.sort_unstable();
-    buckets.dedup();
+    let later = later.iter().map(|(at_ms, _)| at_ms.div_euclid(QUARTER_MS));
+    let mut buckets: BTreeMap<i64, bool> = later
+        .filter(|bucket| (first..=last).contains(bucket))
+        .map(|bucket| (bucket, false))
+        .collect();
+    buckets.extend(buckets_in(connection, first, last)?.into_iter().map(|bucket| (bucket, true)));
     Ok(buckets)
 }
 
-/// All samples of one series in one bucket; those of `later` come after what is in blocks.
-pub(super) fn samples_in(
-    connection: &Connection,
+/// All samples of one series in one bucket; those of `later` come after what was sealed.
+fn samples_in(
+    sealed: Option<(&Connection, SeriesId)>,
     bucket: i64,
-    series: SeriesId,
     later: &[Timed],
 ) -> Result<Vec<Timed>, HistoryError> {
     let mut samples = Vec::new();
-    for (times, values) in parts(connection, bucket, series)? {
-        merge::extend(&mut samples, &times, &values);
+    if let Some((connection, series)) = sealed {
+        for (times, values) in parts(connection, bucket, series)? {
+            merge::extend(&mut samples, &times, &values);
+        }
     }
     let inside = later.iter().filter(|(at_ms, _)| at_ms.div_euclid(QUARTER_MS) == bucket);
     samples.extend(inside.cloned());

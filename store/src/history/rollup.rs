@@ -1,7 +1,7 @@
 //! Rollups: what a minute or a quarter-hour of samples comes to, and a day of such rows as one block.
 
 use super::{
-    Damaged, Figures, Rollup,
+    Damaged, Figures, QUARTER_MS, Rollup,
     block::Said,
     bytes::{Bytes, put_unsigned},
     columns::{
@@ -12,6 +12,7 @@ use super::{
 
 pub(super) const MINUTE_MS: i64 = 60_000;
 pub(super) const DAY_MS: i64 = 86_400_000;
+pub(super) const BUCKETS_A_DAY: i64 = DAY_MS / QUARTER_MS;
 
 /// How this file writes a block of rows.
 const CODEC: u8 = 1;

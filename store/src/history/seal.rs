@@ -12,10 +12,12 @@ use super::{
     block::{Values, decimals_of, encode_like, encode_times, encode_values},
     book::Book,
     columns::VALUES_MAX,
-    database::{Mark, SeriesId, add_to_state, block_key, parts, state, times_key},
+    database::{
+        Mark, SeriesId, add_day, add_to_state, block_key, block_table, day_of, parts, state,
+        times_key, times_table,
+    },
     likeness::{Decimals, Line},
     merge,
-    roll::BUCKETS_A_DAY,
     survey::Run,
 };
 use crate::{
@@ -215,12 +217,13 @@ impl<'a> Sealing<'a> {
         let data = work.encode(series, part, column, values)?;
         work.samples += times.len() as u64;
         work.bytes += data.len() as u64;
-        self.transaction.prepare_cached("INSERT INTO block VALUES (?, ?, ?)")?.execute(params![
+        let day = day_of(bucket);
+        let sql = format!("INSERT INTO {} VALUES (?, ?, ?)", block_table(day));
+        self.transaction.prepare_cached(&sql)?.execute(params![
             block_key(bucket, series, part),
             column,
             data
         ])?;
-        let day = bucket.div_euclid(BUCKETS_A_DAY);
         if day < self.rolled_day {
             self.transaction
                 .prepare_cached("INSERT OR IGNORE INTO stale VALUES (?, ?)")?
@@ -246,8 +249,9 @@ impl<'a> Sealing<'a> {
             return Ok(0);
         }
         let (first, last) = (block_key(bucket, series, 0), block_key(bucket, series, u8::MAX));
-        let sql = "SELECT max(key) FROM block WHERE key BETWEEN ? AND ?";
-        let mut statement = self.transaction.prepare_cached(sql)?;
+        let block = block_table(day_of(bucket));
+        let sql = format!("SELECT max(key) FROM {block} WHERE key BETWEEN ? AND ?");
+        let mut statement = self.transaction.prepare_cached(&sql)?;
         let newest: Option<i64> = statement.query_row([first, last], |row| row.get(0))?;
         Ok(newest.map_or(0, |newest| u8::try_from(newest - first + 1).unwrap_or(PARTS_MAX)))
     }
@@ -269,9 +273,8 @@ impl<'a> Sealing<'a> {
         }
         merge::extend(&mut samples, times, values);
         let (first, last) = (block_key(bucket, series, 1), block_key(bucket, series, u8::MAX));
-        self.transaction
-            .prepare_cached("DELETE FROM block WHERE key BETWEEN ? AND ?")?
-            .execute([first, last])?;
+        let sql = format!("DELETE FROM {} WHERE key BETWEEN ? AND ?", block_table(day_of(bucket)));
+        self.transaction.prepare_cached(&sql)?.execute([first, last])?;
         let work = self.bucket(bucket)?;
         work.joined += before;
         let mut buffer = Buffer { times: Vec::new(), values: Values::with_capacity(samples.len()) };
@@ -296,9 +299,8 @@ impl<'a> Sealing<'a> {
             let number = work.next_times;
             work.next_times += 1;
             work.bytes += data.len() as u64;
-            transaction
-                .prepare_cached("INSERT INTO times VALUES (?, ?)")?
-                .execute(params![times_key(bucket, number), data])?;
+            let sql = format!("INSERT INTO {} VALUES (?, ?)", times_table(day_of(bucket)));
+            transaction.prepare_cached(&sql)?.execute(params![times_key(bucket, number), data])?;
             work.times.insert(data.into(), number);
             number
         };
@@ -327,10 +329,13 @@ impl Bucket {
             .prepare_cached("SELECT bucket FROM bucket WHERE bucket = ?")?
             .query_row([bucket], |row| row.get(0))
             .optional()?;
+        let day = day_of(bucket);
+        add_day(transaction, day)?;
         let next_times = transaction
-            .prepare_cached(
-                "SELECT coalesce(max(key) - ?1 + 1, 0) FROM times WHERE key >= ?1 AND key < ?2",
-            )?
+            .prepare_cached(&format!(
+                "SELECT coalesce(max(key) - ?1 + 1, 0) FROM {} WHERE key >= ?1 AND key < ?2",
+                times_table(day)
+            ))?
             .query_row([times_key(bucket, 0), times_key(bucket + 1, 0)], |row| row.get(0))?;
         Ok(Self {
             existed: existed.is_some(),

@@ -18,7 +18,7 @@ use super::{
     HistoryError, Retention,
     book::Book,
     database::{FILE, Mark, SeriesId, open_to_write},
-    retention::{Keeper, Pins, checkpoint},
+    retention::{Keeper, Pins},
     roll::Roller,
     seal::seal,
     survey::{Found, Survey},
@@ -106,7 +106,6 @@ impl Sealer {
     pub fn turn(&mut self) -> Result<Turn, HistoryError> {
         let series = self.series();
         if self.roller.roll_some(&mut self.connection, self.sealed_ms, series)? {
-            checkpoint(&self.connection)?;
             return Ok(Turn::Again);
         }
         match self.survey.look(&self.log, &mut self.book) {
@@ -140,7 +139,6 @@ impl Sealer {
             self.sealed_ms = mark.cut_ms;
             self.keeper().age(mark.cut_ms)?;
         }
-        checkpoint(&self.connection)?;
         self.keeper().release_log()?;
         Ok(())
     }
@@ -260,7 +258,7 @@ fn tell(trouble: &Mutex<Option<Arc<str>>>, error: &HistoryError) {
 
 /// Moves a damaged database away, over the one that was moved away before.
 fn set_aside(path: &Path) -> Result<(), HistoryError> {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-journal"] {
         let mut from = path.to_owned().into_os_string();
         from.push(suffix);
         let mut to = path.to_owned().into_os_string();

@@ -29,7 +29,7 @@ pub(super) const RECORD_BYTES_MIN: u64 = 12;
 const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 /// Shorter payloads do not gain from packing.
 const PACKED_FROM_BYTES: usize = 96;
-const PACKING_LEVEL: i32 = 1;
+const PACKING_LEVEL: i32 = 6;
 
 /// A moment of a boot at which wall time was trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

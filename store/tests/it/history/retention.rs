@@ -28,21 +28,22 @@ fn noise(second: i64) -> f64 {
 }
 
 #[test]
-fn raw_samples_go_by_age_and_leave_their_rollups() {
+fn raw_samples_go_by_age_day_by_day_and_leave_their_rollups() {
     let retention =
         Retention { keep_raw: hours(2), keep_minutes: hours(25), ..Retention::default() };
     let mut hall = Hall::with(&temperatures(1), retention);
     hall.run(0, 6 * HOUR, 60, |second| vec![number(noise(second))]);
     let minutes = hall.rolled("cdu-1.t0", 0, 5 * HOUR, Resolution::Minute);
     hall.seal();
-    assert_eq!(hall.raw("cdu-1.t0", 0, 3 * HOUR), [], "nothing is kept longer than it should be");
-    assert_eq!(hall.raw("cdu-1.t0", 4 * HOUR, 5 * HOUR).len(), 60);
+    assert_eq!(hall.raw("cdu-1.t0", 0, 3 * HOUR).len(), 180, "the day is not over");
     assert_rows(&hall.rolled("cdu-1.t0", 0, 5 * HOUR, Resolution::Minute), &minutes);
-    hall.run(6 * HOUR, 26 * HOUR, 60, |second| vec![number(noise(second))]);
+    hall.run(6 * HOUR, 27 * HOUR, 60, |second| vec![number(noise(second))]);
     hall.seal();
+    assert_eq!(hall.raw("cdu-1.t0", 0, 24 * HOUR), [], "all of the day is older than two hours");
+    assert_eq!(hall.raw("cdu-1.t0", 24 * HOUR, 25 * HOUR).len(), 60);
     assert_rows(&hall.rolled("cdu-1.t0", 0, 5 * HOUR, Resolution::Minute), &minutes);
-    assert_eq!(hall.rolled("cdu-1.t0", 0, 26 * HOUR, Resolution::Quarter).len(), 26 * 4);
-    hall.run(26 * HOUR, 50 * HOUR, 600, |second| vec![number(noise(second))]);
+    assert_eq!(hall.rolled("cdu-1.t0", 0, 27 * HOUR, Resolution::Quarter).len(), 27 * 4);
+    hall.run(27 * HOUR, 50 * HOUR, 600, |second| vec![number(noise(second))]);
     hall.seal();
     assert!(hall.rolled("cdu-1.t0", 0, 5 * HOUR, Resolution::Minute).is_empty());
     assert_eq!(hall.rolled("cdu-1.t0", 0, 50 * HOUR, Resolution::Quarter).len(), 50 * 4);
