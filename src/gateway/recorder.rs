@@ -73,7 +73,7 @@ impl Recorder {
         let Some(writer) = &mut self.writer else { return };
         let mut records = Vec::new();
         if !self.gathered.is_empty() {
-            records.push(Record::Frame(tidy(mem::take(&mut self.gathered))));
+            records.push(Record::frame(mem::take(&mut self.gathered)));
         }
         records.extend(decided);
         if !records.is_empty() {
@@ -85,17 +85,6 @@ impl Recorder {
     pub(super) fn close(self) -> Result<(), store::log::LogError> {
         self.writer.map_or(Ok(()), Writer::close)
     }
-}
-
-/// Samples as they are kept: those of one point in their order, points in theirs, whatever order devices answered in; and
-/// to the millisecond, which is as fine as the history is. Both more than halve what the log takes for them beside their
-/// values.
-fn tidy(mut samples: Vec<Sample>) -> Vec<Sample> {
-    samples.sort_by_key(|sample| sample.point);
-    for sample in &mut samples {
-        sample.at = sample.at.whole_millis();
-    }
-    samples
 }
 
 /// The records of what a step decided.

@@ -287,7 +287,7 @@ fn append(
     // The last request of the second is answered before the frame is written.
     now.mono = now.mono.plus(Duration::from_millis(900));
     now.wall.utc += TimeDelta::milliseconds(900);
-    let seq = writer.append(&now, vec![Record::Frame(frame)]);
+    let seq = writer.append(&now, vec![Record::frame(frame)]);
     let mut durable = writer.durable();
     runtime.block_on(async { durable.wait_for(|durable| durable.seq >= seq).await.map(drop) })?;
     Ok(())
@@ -297,8 +297,11 @@ fn append(
 fn on_disk(out: &mut impl Write, dir: &Path, raw: u64) -> Outcome<()> {
     let path = dir.join("history.db");
     let connection = Connection::open(&path)?;
-    for table in ["block", "times", "minute", "quarter"] {
-        let sql = format!("SELECT count(*), coalesce(sum(length(data)), 0) FROM {table}");
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND (name GLOB '*_[0-9]*' OR name IN ('minute', 'quarter')) ORDER BY name";
+    let mut names = connection.prepare(names)?;
+    for table in names.query_map([], |row| row.get::<_, String>(0))? {
+        let table = table?;
+        let sql = format!("SELECT count(*), coalesce(sum(length(data)), 0) FROM \"{table}\"");
         let (rows, bytes): (i64, i64) =
             connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let bytes = bytes.cast_unsigned();

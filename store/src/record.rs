@@ -40,7 +40,7 @@ pub struct Stamped {
 pub enum Record {
     /// The gateway started, or took a new configuration: of which points the frames after it speak.
     Catalog(Arc<Catalog>),
-    /// Samples, in the order in which the engine took them.
+    /// Samples; those of one point in the order in which the engine took them.
     Frame(Vec<Sample>),
     /// Something the engine or the gateway decided: a line of the journal.
     Event(Event),
@@ -50,6 +50,18 @@ pub enum Record {
     Ledger(LedgerRow),
     /// What the engine needs to go on, as it wrote it.
     Checkpoint(serde_json::Value),
+}
+
+impl Record {
+    /// Samples as they are best kept: by point, whatever order devices answered in, and to the millisecond, which is as
+    /// fine as the history is. Most of what a frame takes beside its values is saved so.
+    pub fn frame(mut samples: Vec<Sample>) -> Self {
+        samples.sort_by_key(|sample| sample.point);
+        for sample in &mut samples {
+            sample.at = sample.at.whole_millis();
+        }
+        Self::Frame(samples)
+    }
 }
 
 /// Of whom a run speaks. `PointId`s in its frames are those of `plant`.

@@ -119,7 +119,7 @@ impl Log {
         self.engine.step(now, Input::Tick, events);
         // What nobody attaches to see is forgotten at once.
         drop(self.engine.update(now));
-        self.group.push(Record::Frame(asked.samples));
+        self.group.push(Record::frame(asked.samples));
         self.group.extend(events.events.drain(..).map(Record::Event));
         self.group.extend(events.rows.drain(..).map(Record::Ledger));
         if now.mono.since(self.since) >= GROUP { self.write(&now) } else { Ok(()) }
