@@ -74,6 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 method: Method::Register,
                 coverage: 1.0,
                 flags: Vec::new(),
+                uncertainty: None,
                 first: None,
                 last: None,
             });

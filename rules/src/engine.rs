@@ -132,6 +132,8 @@ struct Meters {
     /// By point: the meter whose energy register it is.
     of_point: Vec<Option<AssetId>>,
     with_power: Vec<(AssetId, PointId)>,
+    /// What the ledger integrates or averages: powers of meters without a register, heat of CDUs, outdoor temperatures.
+    gauges: Vec<(AssetId, PointId)>,
 }
 
 #[derive(Default)]
@@ -315,7 +317,7 @@ impl Engine {
         {
             let mut found = Vec::new();
             let reading = RegisterSnapshot { at: stamp.at, value };
-            self.ledger.observe(now, meter, reading, &mut out.rows, &mut found);
+            self.ledger.observe(now, meter, reading, &mut found);
             report_registers(now, &found, out);
         }
     }
@@ -428,6 +430,9 @@ impl Engine {
                 self.ledger.watch(now, *meter, power_kw, &mut found);
             }
         }
+        for (asset, point) in &self.meters.gauges {
+            self.ledger.look(now, *asset, self.known[point.index()].value.ok());
+        }
         self.ledger.advance(now, &mut out.rows, &mut found);
         report_registers(now, &found, out);
         self.count_rate(now);
@@ -520,15 +525,28 @@ impl Engine {
 
 impl Meters {
     fn of(plant: &Plant) -> Self {
-        let mut meters =
-            Self { of_point: vec![None; plant.points().len()], with_power: Vec::new() };
+        let mut meters = Self {
+            of_point: vec![None; plant.points().len()],
+            with_power: Vec::new(),
+            gauges: Vec::new(),
+        };
         for meter in plant.of_kind(AssetKind::Meter) {
-            if let Some(energy) = plant.find_point(meter, "energy") {
+            let energy = plant.find_point(meter, "energy");
+            if let Some(energy) = energy {
                 meters.of_point[energy.index()] = Some(meter);
             }
             if let Some(power) = plant.find_point(meter, "active_power") {
                 meters.with_power.push((meter, power));
+                meters.gauges.extend(energy.is_none().then_some((meter, power)));
             }
+        }
+        for cdu in plant.of_kind(AssetKind::Cdu) {
+            let heat = ["tcs.heat", "fws.heat"].map(|heat| plant.find_point(cdu, heat));
+            meters.gauges.extend(heat.into_iter().flatten().next().map(|heat| (cdu, heat)));
+        }
+        for station in plant.of_kind(AssetKind::Weather) {
+            let temperature = plant.find_point(station, "temperature");
+            meters.gauges.extend(temperature.map(|temperature| (station, temperature)));
         }
         meters
     }
@@ -549,11 +567,9 @@ fn contradiction(check: Check, known: &[Known]) -> (PointId, bool) {
     }
 }
 
-/// How often a meter's register is read: a point goes stale after three reads.
-fn reading_interval(plant: &Plant, meter: AssetId) -> Duration {
-    plant
-        .find_point(meter, "energy")
-        .map_or(Duration::from_secs(1), |point| plant.point(point).stale_after / 3)
+/// How often a meter's register is read: a point goes stale after three reads. `None` without a register.
+fn reading_interval(plant: &Plant, meter: AssetId) -> Option<Duration> {
+    plant.find_point(meter, "energy").map(|point| plant.point(point).stale_after / 3)
 }
 
 impl Told {

@@ -1,5 +1,11 @@
 //! Interval energies per meter: register differences cut at the quarter-hours of UTC.
 //!
+//! Where there is no register the power is integrated, and so is the heat of a CDU. Of a weather station the mean
+//! temperature is kept. All of these are accounts here, each with a row for every quarter-hour.
+//!
+//! The rows of one quarter-hour leave together, as a page: when every account that is being read has its row, or
+//! [`PAGE_WAITS`] after the first of them. Rows that come later are pages of their own.
+//!
 //! A boundary between two snapshots is interpolated linearly and both snapshots are kept (domain facts §8.1). While wall
 //! time is not trusted nothing is attributed: differences wait on the monotonic clock, and get their wall time
 //! afterwards. Nothing measured is lost, and no interval gets energy of another time.
@@ -20,32 +26,44 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    plant::{AssetId, Detail, Plant},
+    plant::{AssetId, AssetKind, Detail, Plant},
     register::{Delta, Flag, Register, RegisterLimits, RegisterSnapshot, Step},
     time::{Mono, Now, Shift, Trust},
+    uncertainty,
 };
 
 pub use self::resume::SavedAccount;
 
 /// Length of a ledger interval.
 pub const INTERVAL: TimeDelta = TimeDelta::minutes(15);
+/// A page does not wait longer than this for accounts that have no row yet.
+pub const PAGE_WAITS: Duration = Duration::from_mins(5);
+/// Amounts are kept in so many parts of their unit: far finer than any register, and short to write.
+const AMOUNT_PARTS: f64 = 1e6;
+/// Between two looks at a gauge more time than this is not integrated over.
+const GAUGE_GAP_MAX: Duration = Duration::from_mins(15);
 /// Differences that wait for a trusted clock, per meter. Beyond it neighbours are merged: the total stays exact, only
 /// the profile gets coarser. 4096 differences are 68 minutes at one a second.
 const WAITING_MAX: usize = 4096;
 
-/// Energy of one meter over one 15-minute interval `[start, start + 15 min)`.
+/// What one account has for one 15-minute interval `[start, start + 15 min)`: the energy of a meter or the heat of a CDU
+/// in kWh, the water of a meter in m³, the mean temperature of a weather station in °C.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// By name, because a row outlives the plant that it was measured in.
     pub meter: Arc<str>,
     pub start: DateTime<Utc>,
-    /// In kWh for energy; in m³ for a water meter. `None` when no part of the interval was measured.
+    /// `None` when no part of the interval was measured. To a millionth of the unit.
     pub amount: Option<f64>,
     pub method: Method,
     /// Share of the interval that the amount stands for, 0 to 1.
     pub coverage: f64,
     /// Sorted, each once.
     pub flags: Vec<Flag>,
+    /// Standard uncertainty of the amount, in its unit: class of meter and transformers, register steps, wide
+    /// interpolation. `None` where the class is not declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<f64>,
     /// The register at the two snapshots that enclose the covered part of the interval.
     pub first: Option<RegisterReading>,
     pub last: Option<RegisterReading>,
@@ -59,6 +77,10 @@ pub enum Method {
     Register,
     /// Difference across a gap: the total is exact, the profile within it is not known.
     Bridged,
+    /// Power over time, where there is no register.
+    Integrated,
+    /// From what other meters or other days show. No measurement.
+    Estimated,
     /// No amount is claimed.
     Missing,
 }
@@ -82,16 +104,37 @@ pub struct RegisterEvent {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     accounts: BTreeMap<AssetId, Account>,
+    /// Since when some account has a row that the page of its quarter-hour waits with.
+    page_waits: Option<Mono>,
 }
+
+/// What an account is fed with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Source {
+    /// A register that counts.
+    Register,
+    /// A power, over hours, with its last look.
+    Integral(Look),
+    /// A temperature, of which the mean is kept.
+    Mean(Look),
+}
+
+/// The last look at a gauge: when, and what it showed, where that was known.
+type Look = Option<(Mono, Option<f64>)>;
 
 /// One meter's register, what waits for a trusted clock, and its open intervals.
 #[derive(Clone, Debug)]
 struct Account {
     meter: Arc<str>,
+    source: Source,
+    /// Relative standard uncertainty from classes.
+    class: Option<f64>,
     register: Register,
     /// Register, differences and `accounted_to` are still on the clock of an earlier run.
     aside: Option<Aside>,
     waiting: VecDeque<Waiting>,
+    /// What rounding took from the last closed interval: it goes to the next one, so that sums stay exact.
+    carried: f64,
     /// Open intervals by start. Mostly one; a bridged gap fills several at once.
     open: BTreeMap<DateTime<Utc>, LedgerRow>,
     /// Up to here time has been accounted for, on both clocks. An earlier wall time is never attributed again.
@@ -121,36 +164,57 @@ enum Waiting {
     Lost {
         from: Mono,
         to: Mono,
-        flag: Flag,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flag: Option<Flag>,
     },
 }
 
+/// What has a row for every quarter-hour: meters, CDUs and weather stations, in the order of the plant.
+pub fn accounts_of(plant: &Plant) -> impl Iterator<Item = AssetId> + '_ {
+    (0_u32..).zip(plant.assets()).filter_map(|(index, asset)| {
+        matches!(asset.kind, AssetKind::Meter | AssetKind::Cdu | AssetKind::Weather)
+            .then_some(AssetId(index))
+    })
+}
+
 impl Ledger {
-    /// One account for each meter of the plant. `interval_of` tells how often a meter is read.
-    pub fn new(plant: &Plant, interval_of: impl Fn(AssetId) -> Duration) -> Self {
+    /// One account for each meter, each CDU whose heat is known and each weather station of the plant. `interval_of`
+    /// tells how often a meter's register is read; `None`: it has none, so its power is integrated.
+    pub fn new(plant: &Plant, interval_of: impl Fn(AssetId) -> Option<Duration>) -> Self {
         let mut accounts = BTreeMap::new();
-        for (index, asset) in (0_u32..).zip(plant.assets()) {
-            if let Detail::Meter(meter) = &asset.detail {
-                let id = AssetId(index);
-                accounts.insert(
-                    id,
-                    Account::new(
-                        Arc::clone(&asset.name),
-                        Register::new(RegisterLimits::of(meter, interval_of(id))),
-                    ),
-                );
-            }
+        for id in accounts_of(plant) {
+            let asset = plant.asset(id);
+            let source = if asset.kind == AssetKind::Weather {
+                Source::Mean(None)
+            } else if interval_of(id).is_some() {
+                Source::Register
+            } else {
+                Source::Integral(None)
+            };
+            let (limits, class) = match &asset.detail {
+                Detail::Meter(meter) => {
+                    let interval = interval_of(id).unwrap_or_default();
+                    (RegisterLimits::of(meter, interval), uncertainty::of_meter(meter))
+                }
+                Detail::None
+                | Detail::Room(_)
+                | Detail::Rack(_)
+                | Detail::Loop(_)
+                | Detail::Cdu(_)
+                | Detail::Device(_) => (RegisterLimits::NONE, None),
+            };
+            let register = Register::new(limits);
+            accounts.insert(id, Account::new(Arc::clone(&asset.name), source, class, register));
         }
-        Self { accounts }
+        Self { accounts, page_waits: None }
     }
 
-    /// Takes a register value, in the meter's unit, read at `at`. Closed intervals go to `rows`.
+    /// Takes a register value, in the meter's unit, read at `at`.
     pub fn observe(
         &mut self,
         now: &Now,
         meter: AssetId,
         reading: RegisterSnapshot,
-        rows: &mut Vec<LedgerRow>,
         events: &mut Vec<RegisterEvent>,
     ) {
         let Some(account) = self.accounts.get_mut(&meter) else { return };
@@ -158,7 +222,17 @@ impl Ledger {
         if let Some(aside) = &mut account.aside {
             aside.keep(reading);
         } else if account.take(reading, events) {
-            account.attribute(now, rows);
+            account.attribute(now);
+        }
+    }
+
+    /// Looks at a power, a heat flow or a temperature, in kW or °C; `None`: it is not known. Call it once a tick for every
+    /// account without a register.
+    pub fn look(&mut self, now: &Now, asset: AssetId, value: Option<f64>) {
+        let Some(account) = self.accounts.get_mut(&asset) else { return };
+        account.rejoin(now, &mut Vec::new());
+        if account.aside.is_none() && account.look(now.mono, value) {
+            account.attribute(now);
         }
     }
 
@@ -189,7 +263,8 @@ impl Ledger {
         account.stuck = stuck;
     }
 
-    /// Attributes what waited, as soon as wall time is trusted. Call it once a tick.
+    /// Attributes what waited, as soon as wall time is trusted, and closes the pages that are due: rows by start, then
+    /// account. Call it once a tick.
     pub fn advance(
         &mut self,
         now: &Now,
@@ -198,8 +273,23 @@ impl Ledger {
     ) {
         for account in self.accounts.values_mut() {
             account.rejoin(now, events);
-            account.attribute(now, rows);
+            account.attribute(now);
         }
+        while let Some(start) = self.due_page(now) {
+            rows.extend(self.accounts.values_mut().filter_map(|account| account.close(start)));
+        }
+    }
+
+    /// The first quarter-hour that some account has in full, if its page need not wait any longer.
+    fn due_page(&mut self, now: &Now) -> Option<DateTime<Utc>> {
+        let Some(start) = self.accounts.values().filter_map(Account::first_complete).min() else {
+            self.page_waits = None;
+            return None;
+        };
+        let waited = now.mono.since(*self.page_waits.get_or_insert(now.mono)) >= PAGE_WAITS;
+        let behind =
+            |account: &Account| account.accounted_to.is_some_and(|(_, to)| to < start + INTERVAL);
+        (waited || !self.accounts.values().any(behind)).then_some(start)
     }
 
     /// The names of all meters.
@@ -238,8 +328,10 @@ impl Ledger {
             before.accounts.values().map(|account| (&account.meter, account)).collect();
         for account in self.accounts.values_mut() {
             let Some(before) = by_name.get(&account.meter) else { continue };
-            let limits = *account.register.limits();
-            *account = Account { register: Register::new(limits), ..(*before).clone() };
+            let (limits, source, class) =
+                (*account.register.limits(), account.source, account.class);
+            *account =
+                Account { source, class, register: Register::new(limits), ..(*before).clone() };
             account.register.resume(before.register.seen().clone());
         }
     }
@@ -287,7 +379,7 @@ impl Waiting {
     fn flag(&self) -> Option<Flag> {
         match self {
             Self::Measured(delta) => delta.flag,
-            Self::Lost { flag, .. } => Some(*flag),
+            Self::Lost { flag, .. } => *flag,
         }
     }
 
@@ -309,12 +401,15 @@ impl Waiting {
 }
 
 impl Account {
-    fn new(meter: Arc<str>, register: Register) -> Self {
+    fn new(meter: Arc<str>, source: Source, class: Option<f64>, register: Register) -> Self {
         Self {
             meter,
+            source,
+            class,
             register,
             aside: None,
             waiting: VecDeque::new(),
+            carried: 0.0,
             open: BTreeMap::new(),
             accounted_to: None,
             waited: false,
@@ -330,12 +425,35 @@ impl Account {
             Step::Accepted(delta) => Waiting::Measured(delta),
             Step::Missing(flag) => {
                 let from = before.map_or(reading.at, |before| before.at);
-                Waiting::Lost { from, to: reading.at, flag }
+                Waiting::Lost { from, to: reading.at, flag: Some(flag) }
             }
         };
         if let Some(flag) = found.flag() {
             events.push(RegisterEvent { meter: Arc::clone(&self.meter), at: reading.at, flag });
         }
+        self.wait(found);
+        true
+    }
+
+    /// Integrates from the last look on; true when there is something to attribute.
+    fn look(&mut self, at: Mono, value: Option<f64>) -> bool {
+        let (Source::Integral(look) | Source::Mean(look)) = &mut self.source else { return false };
+        let Some((from, before)) = look.replace((at, value)) else { return false };
+        let span = at.since(from);
+        if span.is_zero() {
+            return false;
+        }
+        let known = before.zip(value).filter(|_| span <= GAUGE_GAP_MAX);
+        let found = match known {
+            Some((before, value)) => Waiting::Measured(Delta {
+                from: RegisterSnapshot { at: from, value: before },
+                to: RegisterSnapshot { at, value },
+                amount: f64::midpoint(before, value) * span.as_secs_f64() / 3600.0,
+                bridged: false,
+                flag: None,
+            }),
+            None => Waiting::Lost { from, to: at, flag: None },
+        };
         self.wait(found);
         true
     }
@@ -357,11 +475,8 @@ impl Account {
         self.waiting.push_back(found);
     }
 
-    fn attribute(&mut self, now: &Now, rows: &mut Vec<LedgerRow>) {
-        // What an earlier run left open closes with the first that this run adds.
-        while self.attribute_next(now) {
-            self.close(rows);
-        }
+    fn attribute(&mut self, now: &Now) {
+        while self.attribute_next(now) {}
     }
 
     /// False when nothing waits, or has to go on waiting.
@@ -413,20 +528,31 @@ impl Account {
         let last = RegisterReading { at: wall_time(now, delta.to.at), value: delta.to.value };
         let (from, to) = self.clamped(now, (delta.from.at, delta.to.at), &mut flags);
         let span_s = seconds(to - from);
-        if last.at - first.at > INTERVAL {
+        let wide = last.at - first.at > INTERVAL && self.source == Source::Register;
+        if wide {
             flags.push(Flag::InterpolatedWide);
         }
+        let method = match self.source {
+            Source::Register if delta.bridged => Method::Bridged,
+            Source::Register => Method::Register,
+            Source::Integral(_) | Source::Mean(_) => Method::Integrated,
+        };
         for (start, part_from, part_to) in intervals(from, to) {
             let part_s = seconds(part_to - part_from);
             let share = if span_s > 0.0 { part_s / span_s } else { 1.0 };
             let row = self.row(start);
             row.amount = Some(row.amount.unwrap_or(0.0) + delta.amount * share);
             row.coverage = (row.coverage + part_s / seconds(INTERVAL)).min(1.0);
-            let method = if delta.bridged { Method::Bridged } else { Method::Register };
             row.method =
                 if row.method == Method::Missing { method } else { row.method.max(method) };
-            row.first.get_or_insert(first);
-            row.last = Some(last);
+            if method != Method::Integrated {
+                row.first.get_or_insert(first);
+                row.last = Some(last);
+            }
+            if wide {
+                let before = row.uncertainty.unwrap_or(0.0);
+                row.uncertainty = Some(before.hypot(uncertainty::of_wide_cut(delta.amount)));
+            }
             for flag in &flags {
                 set_flag(&mut row.flags, *flag);
             }
@@ -475,26 +601,62 @@ impl Account {
             method: Method::Missing,
             coverage: 0.0,
             flags: Vec::new(),
+            uncertainty: None,
             first: None,
             last: None,
         })
     }
 
-    /// Hands over the intervals that lie wholly in accounted time.
-    fn close(&mut self, rows: &mut Vec<LedgerRow>) {
-        let Some((_, to)) = self.accounted_to else { return };
-        while let Some(entry) = self.open.first_entry() {
-            if *entry.key() + INTERVAL > to {
-                break;
-            }
-            let mut row = entry.remove();
-            // Sums of shares carry rounding; a full interval is full.
-            if row.coverage > 1.0 - 1e-9 {
-                row.coverage = 1.0;
-            }
-            rows.push(row);
-        }
+    /// The first open interval, if it lies wholly in accounted time.
+    fn first_complete(&self) -> Option<DateTime<Utc>> {
+        let (start, (_, to)) = (*self.open.first_key_value()?.0, self.accounted_to?);
+        (start + INTERVAL <= to).then_some(start)
     }
+
+    /// Hands over the interval that begins at `start`, if it is complete.
+    fn close(&mut self, start: DateTime<Utc>) -> Option<LedgerRow> {
+        let mut row = self.open.remove(&self.first_complete().filter(|first| *first == start)?)?;
+        // Sums of shares carry rounding; a full interval is full.
+        if row.coverage > 1.0 - 1e-9 {
+            row.coverage = 1.0;
+        }
+        row.coverage = (row.coverage * 1e9).round() / 1e9;
+        let rounded = |amount: f64| (amount * AMOUNT_PARTS).round() / AMOUNT_PARTS;
+        if let Some(amount) = &mut row.amount {
+            if let Source::Mean(_) = self.source {
+                *amount = rounded(*amount / (row.coverage * seconds(INTERVAL) / 3600.0));
+            } else {
+                let exact = *amount + self.carried;
+                // Never a negative zero.
+                *amount = rounded(exact) + 0.0;
+                self.carried = exact - *amount;
+            }
+        }
+        row.uncertainty = self.uncertainty(&row);
+        Some(row)
+    }
+
+    /// Of a row whose own figure is what wide interpolation adds.
+    fn uncertainty(&self, row: &LedgerRow) -> Option<f64> {
+        let (amount, class) = (row.amount?, self.class?);
+        let steps = match row.last {
+            Some(last) => uncertainty::of_steps(self.register.limits().quantum(last.value)),
+            None => 0.0,
+        };
+        let standard = (amount * class).hypot(steps).hypot(row.uncertainty.unwrap_or(0.0));
+        Some(three_digits(standard))
+    }
+}
+
+/// An uncertainty has no more digits that mean something.
+fn three_digits(value: f64) -> f64 {
+    if value <= 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the power of ten of a double")]
+    let digits = 2 - value.log10().floor() as i32;
+    let scale = 10_f64.powi(digits.min(15));
+    (value * scale).round() / scale
 }
 
 fn set_flag(flags: &mut Vec<Flag>, flag: Flag) {

@@ -17,6 +17,7 @@
 
 pub mod alarm;
 pub mod alarm_set;
+pub mod book;
 pub mod calc;
 pub mod calendar;
 pub mod chain;
@@ -28,6 +29,7 @@ pub mod electrical;
 pub mod engine;
 pub mod exchanger;
 pub mod heat;
+pub mod hex;
 pub mod id;
 pub mod language;
 pub mod ledger;

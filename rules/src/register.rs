@@ -88,6 +88,10 @@ pub struct RegisterLimits {
 }
 
 impl RegisterLimits {
+    /// Where there is no register.
+    pub const NONE: Self =
+        Self { step: 0.0, modulus: None, max_power: 0.0, float32: false, interval: Duration::ZERO };
+
     pub fn of(meter: &Meter, interval: Duration) -> Self {
         Self {
             step: meter.register_step_kwh,

@@ -20,6 +20,12 @@ pub fn of_steps(step: f64) -> f64 {
     step / 12.0_f64.sqrt() * 2.0_f64.sqrt()
 }
 
+/// Standard uncertainty of a cut between two snapshots more than 15 minutes apart, of which `difference` lies between
+/// them (domain facts §8.1).
+pub fn of_wide_cut(difference: f64) -> f64 {
+    difference.abs() * 0.5 / 3.0_f64.sqrt()
+}
+
 /// Expanded uncertainty (U95) of a quotient of two energies with separate meters, from the relative standard ones.
 pub fn expanded_of_ratio(ratio: f64, facility: f64, it: f64) -> f64 {
     COVERAGE * ratio * facility.hypot(it)

@@ -89,6 +89,6 @@ impl Recorder {
 
 /// The records of what a step decided.
 pub(super) fn records(events: &mut Events) -> impl Iterator<Item = Record> + '_ {
-    let rows = events.rows.drain(..).map(Record::Ledger);
+    let rows = Record::ledger(mem::take(&mut events.rows));
     events.events.drain(..).map(Record::Event).chain(rows)
 }

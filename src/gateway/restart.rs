@@ -48,7 +48,7 @@ pub(super) fn take_up(
 ) {
     let checkpoint = before.checkpoint.and_then(|kept| read(kept.record));
     let first = before.after.first().map(|record| record.stamp.seq);
-    let after = before.after.iter().filter_map(recorded);
+    let after = before.after.iter().flat_map(recorded);
     let restored = engine.restore(*now, checkpoint, after);
     if let Err(error) = recall(engine, now, reader, first) {
         tracing::warn!(error = &error as &dyn std::error::Error, "the journal cannot be shown");
@@ -89,17 +89,19 @@ fn read(record: Record) -> Option<Checkpoint> {
         .ok()
 }
 
-fn recorded(stamped: &Stamped) -> Option<(Moment, Recorded<'_>)> {
+fn recorded(stamped: &Stamped) -> Vec<(Moment, Recorded<'_>)> {
     let stamp = &stamped.stamp;
     let wall = rules::time::Wall { utc: stamp.wall, trust: stamp.trust };
     let moment = Moment { boot: stamp.boot, at: Now { mono: stamp.mono, wall } };
     let recorded = match &stamped.record {
-        Record::Event(event) => Recorded::Event(event),
-        Record::Command(command, outcome) => Recorded::Command(command, outcome),
-        Record::Ledger(row) => Recorded::Ledger(row),
-        Record::Catalog(_) | Record::Frame(_) | Record::Checkpoint(_) => return None,
+        Record::Event(event) => vec![Recorded::Event(event)],
+        Record::Command(command, outcome) => vec![Recorded::Command(command, outcome)],
+        Record::Ledger(rows) => rows.iter().map(Recorded::Ledger).collect(),
+        Record::Catalog(_) | Record::Frame(_) | Record::Checkpoint(_) | Record::Posting(_) => {
+            Vec::new()
+        }
     };
-    Some((moment, recorded))
+    recorded.into_iter().map(|recorded| (moment, recorded)).collect()
 }
 
 /// The newest lines of journal and ledger, for whoever looks; those of the journal from `first` on are there already.

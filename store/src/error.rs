@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rules::chain::Broken;
+use rules::{book::LineError, chain::Broken};
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
@@ -31,10 +31,10 @@ pub enum StoreError {
     #[error("{} is an SQLite database of another program: move it away", path.display())]
     Foreign { path: PathBuf },
     #[error(
-        "{} has format {found} and this program knows formats up to {known}: use the program that wrote it, or a newer one",
+        "{} has format {found} and this program knows format {known}: use the program that wrote it",
         path.display()
     )]
-    TooNew { path: PathBuf, found: i64, known: i64 },
+    Format { path: PathBuf, found: i64, known: i64 },
     #[error(
         "{} cannot be read where it lies, for its newest lines are in {}-wal: copy both to a directory that can be written to",
         path.display(), path.display()
@@ -52,6 +52,12 @@ pub enum StoreError {
         line: u64,
         #[source]
         source: serde_json::Error,
+    },
+    #[error("line {line} of the ledger cannot be understood: compare the file with a backup")]
+    BookLine {
+        line: u64,
+        #[source]
+        source: LineError,
     },
     #[error(transparent)]
     Log(#[from] LogError),

@@ -65,11 +65,8 @@ const TABLES: [Table; 2] = [
     },
     Table {
         name: LEDGER,
-        // One part for each of the two indexes.
-        range: "SELECT min(line), max(line) FROM (
-                    SELECT line FROM ledger WHERE standing = 'first' AND start >= ?1 AND start < ?2
-                    UNION ALL
-                    SELECT line FROM ledger WHERE standing <> 'first' AND start >= ?1 AND start < ?2)",
+        // From the list of meters that the first quarter-hour goes by.
+        range: "SELECT min(min(line), min(meters)), max(line) FROM ledger WHERE start >= ?1 AND start < ?2",
         lines: "SELECT line, body, hash FROM ledger WHERE line BETWEEN ?1 AND ?2 ORDER BY line",
     },
 ];

@@ -1,4 +1,5 @@
-//! Lines of the journal and of the ledger: what stands in their bodies, and what is read back from them.
+//! Lines of the journal: what stands in their bodies, and what is read back from them. Those of the ledger are in
+//! [`rules::book`].
 //!
 //! The body of a line is the text that the hash chain covers, so it holds everything about the line, its number and its
 //! place in the log included. Every other column of the tables but `filed` is computed from it by SQLite.
@@ -8,9 +9,8 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rules::{
     chain::Hash,
-    ledger::LedgerRow,
     messages::{Action, Command, Event, Outcome, SiteInfo, What},
-    time::{BootId, Mono, Trust},
+    time::{BootId, Mono},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,29 +78,6 @@ impl JournalQuery {
     pub const LINES: usize = 10_000;
 }
 
-/// One line of the ledger, as read back. Only those of [`Standing::First`] are counted in sums.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LedgerLine {
-    pub line: u64,
-    pub seq: Seq,
-    /// When it was written; `None` where wall time was not trusted.
-    pub recorded: Option<DateTime<Utc>>,
-    pub standing: Standing,
-    pub row: LedgerRow,
-    pub hash: Hash,
-}
-
-/// The first value of an interval is kept. What comes later for the same interval is kept beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    First,
-    /// The same row once more.
-    Repeated,
-    /// Another row for an interval that has one.
-    Differing,
-}
-
 /// The form of a journal line in its body.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JournalBody {
@@ -136,18 +113,6 @@ struct CatalogDetail {
     version: String,
     site: SiteInfo,
     sha256: Hash,
-}
-
-/// The form of a ledger line in its body; the fields of the row follow.
-#[derive(Serialize)]
-pub(crate) struct LedgerBody<'a> {
-    pub(crate) line: u64,
-    pub(crate) seq: Seq,
-    boot: Boot,
-    recorded: Option<DateTime<Utc>>,
-    standing: Standing,
-    #[serde(flatten)]
-    row: &'a LedgerRow,
 }
 
 /// A boot as 16 hexadecimal digits: SQLite and JavaScript have no exact number for all of its 64 bits.
@@ -265,43 +230,6 @@ impl JournalBody {
             }
         };
         Ok(JournalLine { line, seq, boot, at, wall, assigned: None, entry, hash })
-    }
-}
-
-impl<'a> LedgerBody<'a> {
-    pub(crate) fn new(line: u64, stamp: &Stamp, standing: Standing, row: &'a LedgerRow) -> Self {
-        Self {
-            line,
-            seq: stamp.seq,
-            boot: Boot(stamp.boot),
-            recorded: trusted_wall(stamp),
-            standing,
-            row,
-        }
-    }
-}
-
-/// What of a ledger line is not the row itself.
-#[derive(Deserialize)]
-pub(crate) struct LedgerHead {
-    pub(crate) line: u64,
-    pub(crate) seq: Seq,
-    boot: Boot,
-    pub(crate) recorded: Option<DateTime<Utc>>,
-    pub(crate) standing: Standing,
-}
-
-impl LedgerHead {
-    /// The stamp of its record, as far as it is known: a row tells of wall time only.
-    pub(crate) fn stamp(&self) -> Stamp {
-        let trusted = self.recorded.is_some();
-        Stamp {
-            seq: self.seq,
-            boot: self.boot.0,
-            mono: Mono::ZERO,
-            wall: self.recorded.unwrap_or(DateTime::UNIX_EPOCH),
-            trust: if trusted { Trust::Synchronised } else { Trust::Untrusted },
-        }
     }
 }
 

@@ -5,16 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, SecondsFormat, Timelike, Utc};
-use rules::{
-    chain::{Chain, Hash},
-    ledger::LedgerRow,
-};
+use chrono::{DateTime, Utc};
+use rules::chain::{Chain, Hash};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
+    bookkeeper::Bookkeeper,
     error::StoreError,
-    journal::{JournalBody, LedgerBody, Standing, filed_text, trusted_wall},
+    journal::{JournalBody, filed_text, trusted_wall},
     record::{Catalog, Record, Seq, Stamp, Stamped},
 };
 
@@ -22,13 +20,14 @@ use crate::{
 pub(crate) const NAME: &str = "ledger.db";
 /// `CLDW`, so that `file` and this program know whose database it is.
 const APPLICATION_ID: i64 = 0x434c_4457;
-/// Of the tables below. A higher one is refused.
-const FORMAT: i64 = 1;
+/// Of the tables below. Any other is refused.
+const FORMAT: i64 = 2;
 
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const LEDGER: &str = "ledger";
 
-/// Columns that are computed cannot tell something else than the body, which the hash covers.
+/// Columns that are computed cannot tell something else than the body, which the hash covers. The view `energy` has the
+/// rows of the ledger one by one, for whoever reads it with `sqlite3`.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE journal (
@@ -61,25 +60,39 @@ CREATE INDEX journal_by_time ON journal (filed);
 CREATE INDEX journal_by_key ON journal (command_key) WHERE command_key IS NOT NULL;
 CREATE TABLE ledger (
     line INTEGER PRIMARY KEY,
-    meter TEXT AS (json_extract(body, '$.meter')),
-    start TEXT AS (json_extract(body, '$.start')),
-    amount REAL AS (json_extract(body, '$.amount')),
-    method TEXT AS (json_extract(body, '$.method')),
-    coverage REAL AS (json_extract(body, '$.coverage')),
-    flags TEXT AS (json_extract(body, '$.flags')),
-    first_at TEXT AS (json_extract(body, '$.first.at')),
-    first_value REAL AS (json_extract(body, '$.first.value')),
-    last_at TEXT AS (json_extract(body, '$.last.at')),
-    last_value REAL AS (json_extract(body, '$.last.value')),
-    standing TEXT AS (json_extract(body, '$.standing')),
+    entry TEXT AS (CASE WHEN json_type(body, '$.quarter') IS NOT NULL THEN 'quarter'
+                        WHEN json_type(body, '$.meters') IS NOT NULL THEN 'meters'
+                        WHEN json_type(body, '$.correction') IS NOT NULL THEN 'correction'
+                        WHEN json_type(body, '$.seal') IS NOT NULL THEN 'seal'
+                        WHEN json_type(body, '$.key') IS NOT NULL THEN 'key' END),
+    start TEXT AS (json_extract(body, '$.quarter.start')),
+    meters INTEGER AS (json_extract(body, '$.quarter.meters')),
     recorded TEXT AS (json_extract(body, '$.recorded')),
     seq INTEGER AS (json_extract(body, '$.seq')),
     boot TEXT AS (json_extract(body, '$.boot')),
     body TEXT NOT NULL,
     hash TEXT NOT NULL
 );
-CREATE UNIQUE INDEX ledger_first ON ledger (start, meter) WHERE standing = 'first';
-CREATE INDEX ledger_later ON ledger (start, meter) WHERE standing <> 'first';
+CREATE VIEW energy AS
+    SELECT q.line, m.value AS meter, q.start, a.value AS amount,
+           coalesce((SELECT json_extract(o.value, '$[1]') FROM json_each(q.body, '$.quarter.odd') o
+                     WHERE json_extract(o.value, '$[0]') = a.key), 'register') AS method,
+           coalesce((SELECT json_extract(o.value, '$[2]') FROM json_each(q.body, '$.quarter.odd') o
+                     WHERE json_extract(o.value, '$[0]') = a.key), 1.0) AS coverage,
+           coalesce((SELECT json_extract(o.value, '$[3]') FROM json_each(q.body, '$.quarter.odd') o
+                     WHERE json_extract(o.value, '$[0]') = a.key), '[]') AS flags,
+           json_extract(q.body, '$.quarter.uncertainty[' || a.key || ']') AS uncertainty,
+           json_extract(q.body, '$.quarter.last[' || a.key || '][1]') AS last_value,
+           coalesce((SELECT json_extract(s.value, '$[1]') FROM json_each(q.body, '$.quarter.later') s
+                     WHERE json_extract(s.value, '$[0]') = a.key), 'first') AS standing,
+           q.recorded
+    FROM ledger q JOIN ledger l ON l.line = q.meters
+         JOIN json_each(q.body, '$.quarter.amount') a
+         JOIN json_each(l.body, '$.meters.names') m ON m.key = a.key
+    WHERE q.start IS NOT NULL AND (a.value IS NOT NULL OR a.key IN (
+        SELECT json_extract(o.value, '$[0]') FROM json_each(q.body, '$.quarter.odd') o));
+CREATE INDEX ledger_by_start ON ledger (start) WHERE start IS NOT NULL;
+CREATE INDEX ledger_other ON ledger (line) WHERE start IS NULL;
 CREATE TABLE catalog (
     seq INTEGER PRIMARY KEY,
     filed TEXT NOT NULL,
@@ -95,6 +108,7 @@ pub struct LedgerDb {
     path: PathBuf,
     pub(crate) connection: Connection,
     pub(crate) heads: Heads,
+    pub(crate) book: Bookkeeper,
 }
 
 /// Where the tables end. Kept in `meta`, in the same transaction as the lines.
@@ -129,7 +143,15 @@ impl LedgerDb {
             make(&mut connection).map_err(&failed)?;
         }
         let heads = Heads::read(&connection).map_err(&failed)?;
-        Ok(Self { path: path.to_owned(), connection, heads })
+        let book = Bookkeeper::open(&connection, &heads).map_err(|fault| fault.at(path))?;
+        Ok(Self { path: path.to_owned(), connection, heads, book })
+    }
+
+    /// Reads again what the next line follows on, after lines were written in another way.
+    pub(crate) fn read_back(&mut self) -> Result<(), StoreError> {
+        self.book = Bookkeeper::open(&self.connection, &self.heads)
+            .map_err(|fault| fault.at(&self.path))?;
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -155,17 +177,19 @@ impl LedgerDb {
     /// transaction: after an error nothing is changed.
     pub fn apply(&mut self, records: &[Stamped], up_to: Seq) -> Result<(), StoreError> {
         let failed = StoreError::database(&self.path);
-        let mut heads = self.heads.clone();
+        let (mut heads, mut book) = (self.heads.clone(), self.book.clone());
         let transaction = self.connection.transaction().map_err(&failed)?;
         for record in records {
             if record.stamp.seq > heads.applied {
-                heads.write(&transaction, record).map_err(|fault| fault.at(&self.path))?;
+                heads
+                    .write(&transaction, &mut book, record)
+                    .map_err(|fault| fault.at(&self.path))?;
                 heads.applied = record.stamp.seq;
             }
         }
         heads.applied = heads.applied.max(up_to);
         heads.note(&transaction).and_then(|()| transaction.commit()).map_err(&failed)?;
-        self.heads = heads;
+        (self.heads, self.book) = (heads, book);
         Ok(())
     }
 
@@ -190,8 +214,8 @@ pub(crate) fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, Sto
     if application != APPLICATION_ID {
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
-    if format > FORMAT {
-        return Err(StoreError::TooNew { path: path.to_owned(), found: format, known: FORMAT });
+    if format != FORMAT {
+        return Err(StoreError::Format { path: path.to_owned(), found: format, known: FORMAT });
     }
     Ok(false)
 }
@@ -215,13 +239,14 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// A record that could not be written down.
-enum Fault {
+#[derive(Debug)]
+pub(crate) enum Fault {
     Database(rusqlite::Error),
     Unwritable(serde_json::Error),
 }
 
 impl Fault {
-    fn at(self, path: &Path) -> StoreError {
+    pub(crate) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Database(source) => StoreError::database(path)(source),
             Self::Unwritable(source) => StoreError::Unwritable(source),
@@ -279,11 +304,16 @@ impl Heads {
         self.catalog.map_or(Ok(()), |hash| put("catalog_sha256", hash.to_string()))
     }
 
-    fn write(&mut self, transaction: &Transaction<'_>, record: &Stamped) -> Result<(), Fault> {
+    fn write(
+        &mut self,
+        transaction: &Transaction<'_>,
+        book: &mut Bookkeeper,
+        record: &Stamped,
+    ) -> Result<(), Fault> {
         let (stamp, line) = (&record.stamp, self.journal.lines + 1);
         // After a repair one of the two may be ahead of the other.
         let known = match &record.record {
-            Record::Ledger(_) => stamp.seq <= self.ledger_seq,
+            Record::Ledger(_) | Record::Posting(_) => stamp.seq <= self.ledger_seq,
             _ => stamp.seq <= self.journal_seq,
         };
         if known {
@@ -296,9 +326,11 @@ impl Heads {
             }
             Record::Catalog(catalog) => {
                 let sha256 = self.write_catalog(transaction, stamp, catalog)?;
+                book.catalog(sha256, &catalog.plant);
                 JournalBody::of_catalog(line, stamp, catalog, sha256)?
             }
-            Record::Ledger(row) => return self.write_ledger(transaction, stamp, row),
+            Record::Ledger(rows) => return book.write_rows(transaction, self, stamp, rows),
+            Record::Posting(posting) => return book.post(transaction, self, stamp, posting),
             Record::Frame(_) | Record::Checkpoint(_) => return Ok(()),
         };
         self.write_journal(transaction, &body)
@@ -327,36 +359,16 @@ impl Heads {
         Ok(())
     }
 
-    fn write_ledger(
+    /// Adds a line to the ledger.
+    pub(crate) fn add_line(
         &mut self,
         transaction: &Transaction<'_>,
-        stamp: &Stamp,
-        row: &LedgerRow,
-    ) -> Result<(), Fault> {
-        let first: Option<String> = transaction
-            .prepare_cached(
-                "SELECT body FROM ledger WHERE start = ?1 AND meter = ?2 AND standing = 'first'",
-            )?
-            .query_row(
-                params![row.start.to_rfc3339_opts(SecondsFormat::AutoSi, true), row.meter],
-                |found| found.get(0),
-            )
-            .optional()?;
-        let standing = match first {
-            None => Standing::First,
-            Some(body)
-                if serde_json::from_str(&body).is_ok_and(|first: LedgerRow| first == *row) =>
-            {
-                Standing::Repeated
-            }
-            Some(_) => Standing::Differing,
-        };
-        let body = LedgerBody::new(self.ledger.lines + 1, stamp, standing, row);
-        let text = serde_json::to_string(&body)?;
-        let hash = self.ledger.add(text.as_bytes());
-        self.ledger_seq = stamp.seq;
-        insert_ledger(transaction, self.ledger.lines, &text, hash)?;
-        Ok(())
+        seq: Seq,
+        body: &str,
+    ) -> rusqlite::Result<()> {
+        let hash = self.ledger.add(body.as_bytes());
+        self.ledger_seq = seq;
+        insert_ledger(transaction, self.ledger.lines, body, hash).map(drop)
     }
 
     /// Keeps a catalog that differs from the one before it.
@@ -423,11 +435,4 @@ fn parsed<T: std::str::FromStr>(text: &str) -> rusqlite::Result<T> {
             Some(format!("meta holds {text:?}")),
         )
     })
-}
-
-/// The first start of an interval at `at` or later, as text. Intervals start at whole seconds.
-pub(crate) fn earliest_start(at: DateTime<Utc>) -> String {
-    let whole = at.with_nanosecond(0).unwrap_or(at);
-    let whole = if whole < at { whole + chrono::TimeDelta::seconds(1) } else { whole };
-    whole.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -8,6 +8,7 @@ pub mod record;
 pub mod seam;
 pub mod sink;
 
+mod bookkeeper;
 mod directory;
 mod error;
 mod export;

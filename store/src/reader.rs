@@ -8,8 +8,9 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::{
+    book::{Context, Line},
     chain::{Broken, Chain, Hash, Misfit},
-    ledger::LedgerRow,
+    ledger::{INTERVAL, LedgerRow, interval_start},
     messages::Outcome,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,12 +20,11 @@ use serde::{
 };
 
 use crate::{
+    bookkeeper::start_text,
     error::StoreError,
     history::{HistoryReader, HistoryStats, Resolution, Series},
-    journal::{
-        JournalBody, JournalLine, JournalQuery, LedgerHead, LedgerLine, boot_text, filed_text,
-    },
-    ledger_db::{self, Heads, JOURNAL, LEDGER, earliest_start},
+    journal::{JournalBody, JournalLine, JournalQuery, boot_text, filed_text},
+    ledger_db::{self, Heads, JOURNAL, LEDGER},
     log::LogReader,
     pool::Pool,
     record::{Catalog, Seq},
@@ -188,60 +188,53 @@ impl Reader {
         }))
     }
 
-    /// The first value of every interval with `from <= start < to`, by meter, then start.
+    /// The row that counts of every interval with `from <= start < to`, by meter, then start, as it was recorded:
+    /// corrections are lines of their own.
     pub fn ledger(
         &self,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<LedgerRow>, StoreError> {
-        let mut rows: Vec<LedgerRow> = self.ask(|connection| {
-            // In the order of the index, which is nearly that in which the rows lie in the file.
-            let sql = "SELECT line, body FROM ledger
-                       WHERE standing = 'first' AND start >= ?1 AND start < ?2 ORDER BY start, meter";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut found = statement
-                .query(params![earliest_start(from), earliest_start(to)])?;
-            let mut rows = Vec::new();
-            while let Some(row) = found.next()? {
-                let line: i64 = row.get(0)?;
-                let body = row.get_ref(1).and_then(|text| Ok(text.as_str()?))?;
-                rows.push(understood(LEDGER, line, body)?);
-            }
-            Ok(rows)
+        let mut rows = Vec::new();
+        let mut context = Context::default();
+        self.book(from, to, &mut |line| {
+            let found = context
+                .rows(line)
+                .map_err(|source| StoreError::BookLine { line: line.line, source })?;
+            let counted = found.into_iter().filter(|found| found.standing.counts());
+            rows.extend(
+                counted.map(|found| found.row).filter(|row| from <= row.start && row.start < to),
+            );
+            Ok(())
         })?;
-        // Stable, and by start within a meter already.
-        rows.sort_by(|one, other| one.meter.cmp(&other.meter));
+        rows.sort_by(|one, other| (&one.meter, one.start).cmp(&(&other.meter, other.start)));
         Ok(rows)
     }
 
-    /// Every line of the ledger about intervals with `from <= start < to`, also those that are not counted, in the order
-    /// in which they were written.
-    pub fn ledger_lines(
+    /// Hands over, in their order, the lines of the ledger from which the intervals with `from <= start < to` follow: these
+    /// quarter-hours and the one before them, the lists of meters that they go by, and everything that was posted.
+    pub fn book(
         &self,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
-    ) -> Result<Vec<LedgerLine>, StoreError> {
-        self.ask(|connection| {
-            let sql = "SELECT line, body, hash FROM ledger
-                       WHERE standing = 'first' AND start >= ?1 AND start < ?2
-                       UNION ALL SELECT line, body, hash FROM ledger
-                       WHERE standing <> 'first' AND start >= ?1 AND start < ?2 ORDER BY line";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut found = statement.query(params![earliest_start(from), earliest_start(to)])?;
-            let mut lines = Vec::new();
-            while let Some(row) = found.next()? {
-                let Stored { line, body, hash } = Stored::of(LEDGER, row)?;
-                let LedgerHead { seq, recorded, standing, .. } = understood(LEDGER, line, &body)?;
-                lines.push(LedgerLine {
-                    line: line.cast_unsigned(),
-                    seq,
-                    recorded,
-                    standing,
-                    row: understood(LEDGER, line, &body)?,
-                    hash,
-                });
+        visit: &mut dyn FnMut(&Line) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let pool = self.pool();
+        let failed = StoreError::database(pool.path());
+        pool.ask(|connection| {
+            let sql = "SELECT line, body FROM ledger WHERE start >= ?1 AND start < ?2
+                       UNION ALL SELECT line, body FROM ledger WHERE start IS NULL ORDER BY line";
+            let mut statement = connection.prepare_cached(sql).map_err(&failed)?;
+            let bounds = [start_text(interval_at(from) - INTERVAL), start_text(interval_at(to))];
+            let mut found = statement.query(bounds).map_err(&failed)?;
+            while let Some(row) = found.next().map_err(&failed)? {
+                let number = row.get::<_, i64>(0).map_err(&failed)?.cast_unsigned();
+                let body = row.get_ref(1).and_then(|text| Ok(text.as_str()?)).map_err(&failed)?;
+                let line = Line::read(body)
+                    .map_err(|source| StoreError::BookLine { line: number, source })?;
+                visit(&line)?;
             }
-            Ok(lines)
+            Ok(())
         })
     }
 
@@ -478,8 +471,7 @@ fn walk_journal(
 fn walk_ledger(connection: &Connection, heads: &Heads) -> Result<ChainState, Failed> {
     let sql = "SELECT line, body, hash FROM ledger ORDER BY line";
     walk(connection, LEDGER, sql, &heads.ledger, |row, body| {
-        let head = serde_json::from_str::<LedgerHead>(body);
-        head.is_ok_and(|head| row.get(0) == Ok(head.line.cast_signed()))
+        Line::read(body).is_ok_and(|line| row.get(0) == Ok(line.line.cast_signed()))
     })
 }
 
@@ -530,6 +522,12 @@ fn altered_catalogs(connection: &Connection, told: &[(Seq, Hash)]) -> Result<Vec
     altered.sort_unstable();
     altered.dedup();
     Ok(altered)
+}
+
+/// The first interval that begins at `at` or later.
+fn interval_at(at: DateTime<Utc>) -> DateTime<Utc> {
+    let start = interval_start(at);
+    if start < at { start + INTERVAL } else { start }
 }
 
 /// Adds up what lies in the data directory, by part.

@@ -2,18 +2,23 @@
 //! commands survive, delays do not.
 
 use chrono::DateTime;
-use rules::{ledger::LedgerRow, time::Trust};
+use rules::{
+    book::{Context, Line},
+    ledger::LedgerRow,
+    time::{Mono, Trust},
+};
 
 use crate::{
     error::StoreError,
-    journal::{Entry, JournalBody, JournalLine, LedgerHead},
+    journal::{Entry, JournalBody, JournalLine},
     ledger_db::LedgerDb,
     record::{Record, Seq, Stamp, Stamped},
 };
 
-/// So many of the last lines are recalled whatever they are about: commands that may be asked for again, and the last
-/// interval of every meter.
+/// So many of the last lines of the journal are recalled whatever they are about: commands may be asked for again.
 const LAST_LINES: u64 = 1000;
+/// And of the ledger: the last intervals of every meter that was read within a day.
+const LAST_QUARTERS: u64 = 96;
 
 /// The last transition of every alarm and the last lines of journal and ledger, of records before `end`, in order.
 pub(crate) fn recall(db: &LedgerDb, end: Seq) -> Result<Vec<Stamped>, StoreError> {
@@ -23,9 +28,9 @@ pub(crate) fn recall(db: &LedgerDb, end: Seq) -> Result<Vec<Stamped>, StoreError
                WHERE line > ?1 OR line IN (
                    SELECT max(line) FROM journal WHERE entry = 'event' AND kind = 'moved' GROUP BY alarm)
                ORDER BY line";
-    let from = |lines: u64| lines.saturating_sub(LAST_LINES).cast_signed();
+    let from = |lines: u64, last| lines.saturating_sub(last).cast_signed();
     let mut statement = db.connection.prepare(sql).map_err(&failed)?;
-    let mut rows = statement.query([from(db.heads.journal.lines)]).map_err(&failed)?;
+    let mut rows = statement.query([from(db.heads.journal.lines, LAST_LINES)]).map_err(&failed)?;
     while let Some(row) = rows.next().map_err(&failed)? {
         let (line, body): (i64, String) =
             row.get(0).and_then(|line| Ok((line, row.get(1)?))).map_err(&failed)?;
@@ -38,7 +43,8 @@ pub(crate) fn recall(db: &LedgerDb, end: Seq) -> Result<Vec<Stamped>, StoreError
             Err(fault) => tracing::warn!("journal line {line} is not recalled: {fault}"),
         }
     }
-    recalled.extend(ledger_records(db, from(db.heads.ledger.lines)).map_err(&failed)?);
+    recalled
+        .extend(ledger_records(db, from(db.heads.ledger.lines, LAST_QUARTERS)).map_err(&failed)?);
     recalled.retain(|record| record.stamp.seq < end);
     recalled.sort_by_key(|record| record.stamp.seq);
     Ok(recalled)
@@ -57,17 +63,33 @@ fn journal_record(line: JournalLine) -> Option<Stamped> {
 }
 
 fn ledger_records(db: &LedgerDb, after: i64) -> rusqlite::Result<Vec<Stamped>> {
-    let sql = "SELECT body FROM ledger WHERE line > ?1 AND standing = 'first' ORDER BY line";
+    let sql = "SELECT body FROM ledger WHERE line > ?1 OR line = (
+                   SELECT max(line) FROM ledger WHERE start IS NULL AND entry = 'meters') ORDER BY line";
     let mut statement = db.connection.prepare(sql)?;
     let bodies = statement.query_map([after], |row| row.get::<_, String>(0))?;
+    let mut context = Context::default();
     let mut records = Vec::new();
     for body in bodies {
         let body = body?;
-        let read =
-            (serde_json::from_str::<LedgerHead>(&body), serde_json::from_str::<LedgerRow>(&body));
-        let (Ok(head), Ok(row)) = read else { continue };
-        let stamp = head.stamp();
-        records.push(Stamped { stamp, record: Record::Ledger(row) });
+        let Ok(line) = Line::read(&body) else { continue };
+        let rows = context.rows(&line).unwrap_or_default().into_iter();
+        let rows: Vec<LedgerRow> =
+            rows.filter(|row| row.standing.counts()).map(|row| row.row).collect();
+        if !rows.is_empty() {
+            records.push(Stamped { stamp: stamp(&line), record: Record::Ledger(rows) });
+        }
     }
     Ok(records)
+}
+
+/// The stamp of its record, as far as it is known: a line tells of wall time only.
+fn stamp(line: &Line) -> Stamp {
+    let trusted = line.recorded.is_some();
+    Stamp {
+        seq: Seq(line.seq),
+        boot: line.boot,
+        mono: Mono::ZERO,
+        wall: line.recorded.unwrap_or(DateTime::UNIX_EPOCH),
+        trust: if trusted { Trust::Synchronised } else { Trust::Untrusted },
+    }
 }

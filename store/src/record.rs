@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rules::{
+    book::Posting,
     ledger::LedgerRow,
     messages::{Command, Event, Outcome, SiteInfo},
     plant::Plant,
@@ -46,13 +47,28 @@ pub enum Record {
     Event(Event),
     /// What an operator asked for and what came of it: a line of the journal, and the memory of the idempotency key.
     Command(Command, Outcome),
-    /// A closed interval of a meter.
-    Ledger(LedgerRow),
+    /// Rows of one quarter-hour that were closed together: a line of the ledger.
+    Ledger(Vec<LedgerRow>),
+    /// What somebody entered into the ledger: a line of it, too.
+    Posting(Box<Posting>),
     /// What the engine needs to go on, as it wrote it.
     Checkpoint(serde_json::Value),
 }
 
 impl Record {
+    /// The rows of a step by quarter-hour; those of one come one after the other.
+    pub fn ledger(mut rows: Vec<LedgerRow>) -> impl Iterator<Item = Self> {
+        rows.reverse();
+        std::iter::from_fn(move || {
+            let start = rows.last()?.start;
+            let mut quarter = Vec::new();
+            while rows.last().is_some_and(|row| row.start == start) {
+                quarter.extend(rows.pop());
+            }
+            Some(Self::Ledger(quarter))
+        })
+    }
+
     /// Samples as they are best kept: by point, whatever order devices answered in, and to the millisecond, which is as
     /// fine as the history is. Most of what a frame takes beside its values is saved so.
     pub fn frame(mut samples: Vec<Sample>) -> Self {

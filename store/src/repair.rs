@@ -9,13 +9,16 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rules::chain::{Chain, Hash};
+use rules::{
+    book::Line,
+    chain::{Chain, Hash},
+};
 use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use crate::{
     error::StoreError,
     finding::Finding,
-    journal::{JournalBody, LedgerHead},
+    journal::JournalBody,
     ledger_db::{self, Heads, JOURNAL, LEDGER, LedgerDb},
     record::Seq,
 };
@@ -44,6 +47,7 @@ pub(crate) fn set_aside(
     if let Err(fault) = take_over(&aside, &mut db) {
         tracing::warn!("{} is readable up to a certain line only: {fault}", aside.display());
     }
+    db.read_back()?;
     findings.push(Finding::SetAside {
         aside,
         why,
@@ -150,8 +154,8 @@ const LEDGER_TABLE: Table = Table {
     name: LEDGER,
     sql: "SELECT line, '', body, hash FROM ledger ORDER BY line",
     note: |heads, chain, line| {
-        let head: LedgerHead = serde_json::from_str(&line.body).ok()?;
-        (heads.ledger, heads.ledger_seq) = (chain, head.seq);
+        let read = Line::read(&line.body).ok()?;
+        (heads.ledger, heads.ledger_seq) = (chain, Seq(read.seq));
         Some(())
     },
     insert: |transaction, line| {

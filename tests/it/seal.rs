@@ -106,13 +106,17 @@ fn group(step: i64) -> Vec<Record> {
         method: Method::Register,
         coverage: 1.0,
         flags: Vec::new(),
+        uncertainty: None,
         first: None,
         last: None,
     };
     let what = What::Link { up: true, why: step.to_string() };
     let event = Event { at: mono, wall: Some(wall.utc), asset: None, what };
-    let mut group =
-        vec![Record::Event(event), Record::Ledger(row), Record::Frame(vec![sample(0), sample(1)])];
+    let mut group = vec![
+        Record::Event(event),
+        Record::Ledger(vec![row]),
+        Record::Frame(vec![sample(0), sample(1)]),
+    ];
     if step % 20 == 19 {
         group.push(Record::Checkpoint(serde_json::json!(step)));
     }

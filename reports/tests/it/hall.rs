@@ -106,6 +106,7 @@ impl Hall {
                     method: Method::Register,
                     coverage: 1.0,
                     flags: Vec::new(),
+                    uncertainty: None,
                     first: Some(reading),
                     last: Some(next),
                 });

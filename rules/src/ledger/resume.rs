@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Account, Aside, INTERVAL, LedgerRow, Method, RegisterReading, Waiting, interval_start, seconds,
-    wall_time,
+    Account, Aside, INTERVAL, LedgerRow, Method, RegisterReading, Source, Waiting, interval_start,
+    seconds, wall_time,
 };
 use crate::{
     register::{Flag, Register, RegisterSnapshot, Seen, Step},
@@ -24,6 +24,8 @@ pub struct SavedAccount {
     waited: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open: Vec<SavedRow>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    carried: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     accounted_to: Option<(Mono, i64)>,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -42,6 +44,8 @@ struct SavedRow {
     coverage: f64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flags: Vec<Flag>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uncertainty: Option<f64>,
     first: Option<(i64, f64)>,
     last: Option<(i64, f64)>,
 }
@@ -57,6 +61,7 @@ impl Account {
             waiting: joined(&self.waiting),
             waited: self.waited,
             open: self.open.values().map(SavedRow::of).collect(),
+            carried: self.carried,
             accounted_to: self.accounted_to.map(|(at, to)| (at, to.timestamp_micros())),
             stuck: self.stuck,
             clock: self.aside.as_ref().map(|aside| aside.clock),
@@ -97,6 +102,7 @@ impl Account {
         self.open = open.collect();
         self.register = register;
         self.waiting = saved.waiting.into();
+        self.carried = saved.carried;
         self.waited = saved.waited;
         self.accounted_to = saved.accounted_to.and_then(|(at, to)| Some((at, wall(to)?)));
         self.stuck = saved.stuck;
@@ -107,7 +113,7 @@ impl Account {
     fn settle(&mut self, clock: &Now, closed: &[LedgerRow]) {
         let Some(end) = closed.last().map(|row| row.start + INTERVAL) else { return };
         while self.attribute_next(clock) {}
-        let mut credited = 0.0;
+        let mut credited = -std::mem::take(&mut self.carried);
         for row in closed {
             credited += row.amount.unwrap_or(0.0);
             while let Some(entry) = self.open.first_entry().filter(|open| *open.key() <= row.start)
@@ -115,7 +121,8 @@ impl Account {
                 credited -= entry.remove().amount.unwrap_or(0.0);
             }
         }
-        let Some((row, last)) = closed.iter().rev().find_map(|row| Some((row, row.last?))) else {
+        let last = closed.iter().rev().find_map(|row| Some((row, row.last?)));
+        let Some((row, last)) = last.filter(|_| self.source == Source::Register) else {
             self.account_to(clock.instant(end), end);
             return;
         };
@@ -202,6 +209,7 @@ impl SavedRow {
             method: row.method,
             coverage: row.coverage,
             flags: row.flags.clone(),
+            uncertainty: row.uncertainty,
             first: row.first.map(reading),
             last: row.last.map(reading),
         }
@@ -217,6 +225,7 @@ impl SavedRow {
             method: self.method,
             coverage: self.coverage,
             flags: self.flags,
+            uncertainty: self.uncertainty,
             first: self.first.and_then(reading),
             last: self.last.and_then(reading),
         })
@@ -225,6 +234,11 @@ impl SavedRow {
 
 fn wall(microseconds: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(microseconds)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(amount: &f64) -> bool {
+    *amount == 0.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -121,7 +121,7 @@ impl Log {
         drop(self.engine.update(now));
         self.group.push(Record::frame(asked.samples));
         self.group.extend(events.events.drain(..).map(Record::Event));
-        self.group.extend(events.rows.drain(..).map(Record::Ledger));
+        self.group.extend(Record::ledger(std::mem::take(&mut events.rows)));
         if now.mono.since(self.since) >= GROUP { self.write(&now) } else { Ok(()) }
     }
 

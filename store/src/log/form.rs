@@ -7,7 +7,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rules::time::{BootId, Mono, Trust};
+use rules::{
+    ledger::LedgerRow,
+    time::{BootId, Mono, Trust},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -17,8 +20,10 @@ use super::{
 use crate::record::{Catalog, Record, Seq, Stamp};
 
 const MAGIC: &[u8; 8] = b"coldwlog";
-/// Of the log. A reader refuses any other.
-pub(super) const VERSION: u32 = 1;
+/// Of the log, as it is written.
+pub(super) const VERSION: u32 = 2;
+/// All that are read: version 1 has one row in a record of the ledger, and no postings.
+const VERSIONS_READ: std::ops::RangeInclusive<u32> = 1..=VERSION;
 /// Bytes of a segment before its first record.
 pub(super) const HEADER_BYTES: usize = 72;
 /// Bytes of a record before its body: length and checksum.
@@ -87,7 +92,7 @@ impl Header {
         if &magic != MAGIC || crc32c::crc32c(content).to_le_bytes() != checksum {
             return Err(BadHeader::Broken);
         }
-        if version != VERSION {
+        if !VERSIONS_READ.contains(&version) {
             return Err(BadHeader::Version(version));
         }
         Self::fields(bytes).ok_or(BadHeader::Broken)
@@ -124,6 +129,7 @@ pub(super) enum Kind {
     Command,
     Ledger,
     Checkpoint,
+    Posting,
     /// At the beginning of a segment: the catalog in force, which has its place in an earlier one. Has no place itself.
     CatalogAgain,
     /// Records that were dropped while the disk was full.
@@ -131,13 +137,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Catalog,
         Self::Frame,
         Self::Event,
         Self::Command,
         Self::Ledger,
         Self::Checkpoint,
+        Self::Posting,
         Self::CatalogAgain,
         Self::Gap,
     ];
@@ -152,6 +159,7 @@ impl Kind {
             Self::Checkpoint => 6,
             Self::CatalogAgain => 7,
             Self::Gap => 8,
+            Self::Posting => 9,
         }
     }
 
@@ -163,6 +171,7 @@ impl Kind {
             Record::Command(..) => Self::Command,
             Record::Ledger(_) => Self::Ledger,
             Record::Checkpoint(_) => Self::Checkpoint,
+            Record::Posting(_) => Self::Posting,
         }
     }
 }
@@ -264,7 +273,8 @@ impl Encoder {
             Record::Catalog(catalog) => json(&mut payload, catalog),
             Record::Event(event) => json(&mut payload, event),
             Record::Command(command, outcome) => json(&mut payload, &(command, outcome)),
-            Record::Ledger(row) => json(&mut payload, row),
+            Record::Ledger(rows) => json(&mut payload, rows),
+            Record::Posting(posting) => json(&mut payload, posting),
             Record::Checkpoint(checkpoint) => json(&mut payload, checkpoint),
         };
         if done.is_ok() {
@@ -378,12 +388,18 @@ pub(super) fn record(head: &Head, payload: &[u8], memory: &mut Memory) -> Option
             let (command, outcome) = from_json(payload)?;
             Record::Command(command, outcome)
         }
-        Kind::Ledger => Record::Ledger(from_json(payload)?),
+        Kind::Ledger => Record::Ledger(ledger_rows(payload)?),
+        Kind::Posting => Record::Posting(from_json(payload)?),
         Kind::Checkpoint => Record::Checkpoint(from_json(payload)?),
         Kind::CatalogAgain => return None,
         // Told to readers as a frame without samples.
         Kind::Gap => Record::Frame(Vec::new()),
     })
+}
+
+/// Up to format 1 a record had one row.
+fn ledger_rows(payload: &[u8]) -> Option<Vec<LedgerRow>> {
+    from_json(payload).or_else(|| Some(vec![from_json(payload)?]))
 }
 
 fn from_json<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {

@@ -6,14 +6,11 @@ use rules::{
     alarm::Letter,
     chain::{Broken, Misfit},
 };
-use store::{
-    Reader, StoreError, check_export,
-    record::{Record, Stamped},
-};
+use store::{Reader, StoreError, check_export, record::Stamped};
 
 use crate::{
     journal::applied,
-    records::{event, moved, row, stamped},
+    records::{closed, event, moved, row, stamped},
 };
 
 /// 2026-11-22 and the year after it, three days a record.
@@ -24,7 +21,7 @@ fn two_years() -> Vec<Stamped> {
         let record = if day.is_multiple_of(2) {
             event(seq, moved("a", Letter::A, Letter::B, 1))
         } else {
-            Record::Ledger(row("ups-1", day.cast_signed() * 96, 2.5))
+            closed(row("ups-1", day.cast_signed() * 96, 2.5))
         };
         stamped(seq, record)
     };
@@ -57,7 +54,7 @@ fn a_year_is_exported_whole_and_checks_by_itself() {
             all_lines += fs::read_to_string(&file.path).unwrap().lines().count() - 1;
         }
     }
-    assert_eq!(all_lines, 120);
+    assert_eq!(all_lines, 120 + 13, "with a list of meters for each month");
     let verified = reader.verify().unwrap();
     let end = check_export(&out.path().join("ledger-2027.jsonl")).unwrap();
     assert_eq!(end.fits, verified.ledger.fits);
@@ -74,8 +71,8 @@ fn what_was_changed_in_an_exported_file_is_named() {
         check_export(&path).unwrap().broken
     };
     let at = |line, why| Some(Broken { line, why });
-    assert_eq!(broken("2026-12-01", "2026-12-02"), at(2, Misfit::Altered));
-    assert_eq!(broken("\"amount\":2.5", "\"amount\":2.4"), at(1, Misfit::Altered));
+    assert_eq!(broken("2026-12-01", "2026-12-02"), at(3, Misfit::Altered));
+    assert_eq!(broken("\"amount\":2.5", "\"amount\":2.4"), at(2, Misfit::Altered));
     assert_eq!(broken("\"chain\":\"ledger\"", "\"chain\":\"journal\""), at(1, Misfit::Altered));
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = text.lines().collect();
@@ -92,10 +89,10 @@ fn what_no_longer_fits_its_chain_is_not_exported() {
     let dir = applied(&two_years());
     let plain = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
     plain
-        .execute("UPDATE ledger SET body = replace(body, '2.5', '2.4') WHERE line = 3", [])
+        .execute("UPDATE ledger SET body = replace(body, '2.5', '2.4') WHERE line = 2", [])
         .unwrap();
     let out = tempfile::tempdir().unwrap();
     let refused = Reader::open(dir.path()).unwrap().export_year(2026, out.path());
     let Err(StoreError::Chain { table, source }) = refused else { panic!("{refused:?}") };
-    assert_eq!((table, source.line), ("ledger", 3));
+    assert_eq!((table, source.line), ("ledger", 2));
 }

@@ -18,7 +18,9 @@ use store::{
 };
 use tempfile::TempDir;
 
-use crate::records::{ack, catalog, event, in_a_row, moved, row, stamped, stamped_with, start};
+use crate::records::{
+    ack, catalog, closed, event, in_a_row, moved, row, stamped, stamped_with, start,
+};
 
 /// A data directory in which these records are applied.
 pub(crate) fn applied(records: &[Stamped]) -> TempDir {
@@ -175,7 +177,7 @@ fn an_auditor_reads_plain_columns_with_sql() {
     let setting = |name: &str| -> i64 {
         plain.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((setting("page_size"), setting("user_version")), (8192, 1));
+    assert_eq!((setting("page_size"), setting("user_version")), (8192, 2));
     assert_eq!(setting("application_id"), 0x434c_4457);
     assert_eq!(text("PRAGMA journal_mode"), "wal");
 }
@@ -186,7 +188,7 @@ fn whatever_is_done_to_a_line_the_walk_names_the_first_that_does_not_fit() {
         let mut records: Vec<_> =
             (1..=6).map(|seq| event(seq, moved("a", Letter::A, Letter::B, 1))).collect();
         records.push(catalog("1.0", &["ups-1"]));
-        records.extend((0..6).map(|quarter| Record::Ledger(row("ups-1", quarter, 2.5))));
+        records.extend((0..6).map(|quarter| closed(row("ups-1", quarter, 2.5))));
         applied(&in_a_row(records))
     };
     let swap = |table: &str| {

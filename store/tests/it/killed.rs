@@ -24,7 +24,7 @@ use store::{
     record::Record,
 };
 
-use crate::records::{ack, catalog, event, row, start};
+use crate::records::{ack, catalog, closed, event, row, start};
 
 /// Names the data directory to the process that is going to be killed.
 const DIR: &str = "COLDWATCH_TEST_KILLED";
@@ -38,7 +38,7 @@ fn decisions(n: u64) -> Vec<Record> {
     vec![
         event(n, What::Link { up: true, why: n.to_string() }),
         ack(&format!("key-{n}"), Outcome::Done),
-        Record::Ledger(row("ups-1", n.cast_signed(), 2.5)),
+        closed(row("ups-1", n.cast_signed(), 2.5)),
     ]
 }
 

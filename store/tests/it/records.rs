@@ -67,6 +67,11 @@ pub(crate) fn ack(key: &str, outcome: Outcome) -> Record {
     Record::Command(Command { key: key.to_owned(), by: "li".to_owned(), action }, outcome)
 }
 
+/// A row that was closed by itself.
+pub(crate) fn closed(row: LedgerRow) -> Record {
+    Record::Ledger(vec![row])
+}
+
 /// The interval `quarter` quarters of an hour after 2026-11-22 00:00 UTC.
 pub(crate) fn row(meter: &str, quarter: i64, amount: f64) -> LedgerRow {
     let midnight: DateTime<Utc> = "2026-11-22T00:00:00Z".parse().unwrap();
@@ -79,6 +84,7 @@ pub(crate) fn row(meter: &str, quarter: i64, amount: f64) -> LedgerRow {
         method: Method::Register,
         coverage: 1.0,
         flags: vec![Flag::Rollover, Flag::InterpolatedWide],
+        uncertainty: Some(0.0125),
         first: reading(from - TimeDelta::milliseconds(12), 1000.1),
         last: reading(from + TimeDelta::minutes(15), 1000.1 + amount),
     }

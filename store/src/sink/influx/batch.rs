@@ -179,6 +179,7 @@ impl Batcher {
             | Record::Catalog(_)
             | Record::Command(..)
             | Record::Ledger(_)
+            | Record::Posting(_)
             | Record::Checkpoint(_) => {}
         }
         true

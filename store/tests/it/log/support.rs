@@ -72,16 +72,17 @@ pub(crate) fn command(key: &str) -> Record {
 }
 
 pub(crate) fn ledger(amount: f64) -> Record {
-    Record::Ledger(LedgerRow {
+    Record::Ledger(vec![LedgerRow {
         meter: "m-1".into(),
         start: noon(0),
         amount: Some(amount),
         method: Method::Register,
         coverage: 1.0,
         flags: Vec::new(),
+        uncertainty: None,
         first: None,
         last: None,
-    })
+    }])
 }
 
 pub(crate) fn checkpoint(number: u64) -> Record {
