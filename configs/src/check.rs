@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     fault::{Fault, Source},
     library::Library,
-    profile_file, rule_file, secret,
+    limits_file, profile_file, rule_file, secret,
     site_file::read_site,
     table::{self, Faults},
 };
@@ -31,6 +31,10 @@ pub enum Contents {
     Rules {
         rules: usize,
     },
+    Limits {
+        limits: usize,
+        indicators: usize,
+    },
 }
 
 impl fmt::Display for Contents {
@@ -46,6 +50,12 @@ impl fmt::Display for Contents {
             ),
             Self::Profile { points } => write!(f, "a profile with {}", count(*points, "point")),
             Self::Rules { rules } => f.write_str(&count(*rules, "rule")),
+            Self::Limits { limits, indicators } => write!(
+                f,
+                "a regulation with {} and {}",
+                count(*limits, "limit"),
+                count(*indicators, "indicator")
+            ),
         }
     }
 }
@@ -55,7 +65,7 @@ pub fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// Checks a site, profile or rule file. Secrets stay where they are.
+/// Checks a site, profile, rule or limits file. Secrets stay where they are.
 ///
 /// # Errors
 /// All faults of the file, and of the profiles and rule files that a site uses.
@@ -67,6 +77,11 @@ pub fn check(source: &Source, library: &Library) -> Result<Contents, Vec<Fault>>
             Ok(Contents::Profile { points: profile.offered().len() })
         }
         Kind::Rules => Ok(Contents::Rules { rules: rule_file::read(source)?.len() }),
+        Kind::Limits => {
+            let regulation = limits_file::read(source)?;
+            let (limits, indicators) = (regulation.limits.len(), regulation.indicators.len());
+            Ok(Contents::Limits { limits, indicators })
+        }
     }
 }
 
@@ -74,6 +89,7 @@ enum Kind {
     Site,
     Profile,
     Rules,
+    Limits,
 }
 
 /// Which kind of file it is shows in its tables; a text without any is taken for a site.
@@ -81,7 +97,9 @@ fn kind(source: &Source) -> Kind {
     let faults = Faults::new(source);
     let document = table::parse(source, &faults);
     let has = |key: &str| document.get_ref().contains_key(key);
-    if has("rule") {
+    if has("jurisdiction") || has("edition") {
+        Kind::Limits
+    } else if has("rule") {
         Kind::Rules
     } else if has("protocol") || has("metadata") || has("point") || has("topic") {
         Kind::Profile

@@ -7,6 +7,7 @@ pub mod check;
 pub mod codec;
 pub mod fault;
 pub mod library;
+pub mod limits_file;
 pub mod polling;
 pub mod profile;
 pub mod profile_file;

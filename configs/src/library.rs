@@ -1,5 +1,5 @@
-//! The profiles and rule files by name: those that ship inside the program, overlaid with those the caller found beside
-//! the site file.
+//! The profiles, rule files and limits files by name: those that ship inside the program, overlaid with those the caller
+//! found beside the site file.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -34,11 +34,24 @@ const PROFILES: &[(&str, &str)] = shipped!("profiles":
 const RULES: &[(&str, &str)] =
     shipped!("rules": "cdu", "comms", "gateway", "leak", "power", "rack", "room");
 
-/// Profiles and rule files, each by its name: the file name without `.toml`.
+const LIMITS: &[(&str, &str)] = shipped!("limits":
+    "cn-bj-2026",
+    "cn-targets",
+    "de-enefg",
+    "en-50600-4-2",
+    "eu-2024-1364",
+    "gb-40879-2021",
+    "iso-iec-30134-2",
+    "jp-energy-act",
+    "sg-green-dc",
+);
+
+/// Profiles, rule files and limits files, each by its name: the file name without `.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Library {
     profiles: BTreeMap<Arc<str>, Source>,
     rules: BTreeMap<Arc<str>, Source>,
+    limits: BTreeMap<Arc<str>, Source>,
 }
 
 impl Library {
@@ -50,6 +63,9 @@ impl Library {
         }
         for (name, text) in RULES {
             library.add_rules(name, source("rules", name, text));
+        }
+        for (name, text) in LIMITS {
+            library.add_limits(name, source("limits", name, text));
         }
         library
     }
@@ -66,6 +82,20 @@ impl Library {
             return;
         }
         self.rules.insert(name.into(), source);
+    }
+
+    /// Adds a limits file, or puts it in the place of the shipped one with that name.
+    pub fn add_limits(&mut self, name: &str, source: Source) {
+        self.limits.insert(name.into(), source);
+    }
+
+    pub fn limits(&self, name: &str) -> Option<&Source> {
+        self.limits.get(name)
+    }
+
+    /// Names of all limits files, sorted.
+    pub fn limits_names(&self) -> impl Iterator<Item = &str> {
+        self.limits.keys().map(AsRef::as_ref)
     }
 
     pub fn profile(&self, name: &str) -> Option<&Source> {

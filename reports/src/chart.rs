@@ -7,8 +7,11 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::{
     account::{State, count, share},
-    compliance::{DayLine, Profile},
-    density::Quarter,
+    compliance::{Profile, SpanLine},
+    density::RackDensity,
+    language::Language,
+    sums::Quarter,
+    words::Words,
 };
 
 /// Width of every drawing in its own units; it scales with the page.
@@ -136,19 +139,38 @@ pub(crate) fn grouped(value: f64, decimals: usize) -> String {
 fn class_of(state: State) -> &'static str {
     match state {
         State::Measured => "measured",
+        State::Integrated => "integrated",
         State::Bridged => "bridged",
+        State::Estimated => "estimated",
         State::Partial => "partial",
         State::Missing => "missing",
     }
 }
 
+fn state_word(state: State, words: &Words) -> &'static str {
+    match state {
+        State::Measured => words.measured,
+        State::Integrated => words.integrated,
+        State::Bridged => words.bridged,
+        State::Estimated => words.estimated,
+        State::Partial => words.partial,
+        State::Missing => words.missing,
+    }
+}
+
+/// What stands between tags: the drawing holds names that somebody else wrote.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// Every quarter-hour of the period: a row a day, from midnight to midnight.
-pub fn coverage(profile: &Profile) -> String {
+pub fn coverage(profile: &Profile, language: Language) -> String {
+    let words = language.words();
     let days = profile.days.len();
     // A month has a row a day; a year would be two pages long.
     let row = if days <= 62 { 13.0 } else { 4.0 };
     let top = 20.0;
-    let mut svg = Svg::new("Coverage by quarter-hour", top + row * count(days) + 6.0);
+    let mut svg = Svg::new(words.coverage, top + row * count(days) + 6.0);
     let longest = profile.days.iter().map(|(_, places)| places.len()).max().unwrap_or(96).max(1);
     let cell = (WIDTH - LEFT - RIGHT) / count(longest);
     for hour in (0..=24_u8).step_by(3) {
@@ -159,13 +181,13 @@ pub fn coverage(profile: &Profile) -> String {
     for (index, (day, places)) in profile.days.iter().enumerate() {
         let y = top + row * count(index);
         if row > 10.0 || day.day() == 1 {
-            svg.text("row end", (LEFT - 6.0, y + row.min(11.0) - 1.0), &day_label(*day));
+            svg.text("row end", (LEFT - 6.0, y + row.min(11.0) - 1.0), &day_label(*day, language));
         }
         for (state, run) in runs(&profile.states, places) {
             let (x, width) = (LEFT + cell * count(run.start), cell * count(run.len()));
             let tip = match state {
                 State::Measured => String::new(),
-                other => format!("{day}: {}", class_of(other)),
+                other => format!("{day}: {}", state_word(other, words)),
             };
             svg.rect(class_of(state), (x, y), (width, row - 1.0), &tip);
         }
@@ -185,19 +207,38 @@ fn runs(states: &[State], places: &Range<usize>) -> Vec<(State, Range<usize>)> {
     runs
 }
 
-fn day_label(day: NaiveDate) -> String {
-    day.format("%a %d").to_string()
+fn day_label(day: NaiveDate, language: Language) -> String {
+    match language {
+        Language::English => day.format("%a %d").to_string(),
+        Language::Chinese => day.format("%m-%d").to_string(),
+    }
+}
+
+fn short_day(day: NaiveDate, language: Language) -> String {
+    match language {
+        Language::English => day.format("%d %b").to_string(),
+        Language::Chinese => day.format("%m-%d").to_string(),
+    }
+}
+
+fn short_month(day: NaiveDate, language: Language) -> String {
+    match language {
+        Language::English => day.format("%b %Y").to_string(),
+        Language::Chinese => day.format("%Y-%m").to_string(),
+    }
 }
 
 /// Energy a day: IT and everything else on top of it, and the ratio of the two energies above.
-pub fn days(days: &[DayLine]) -> String {
-    let mut svg = Svg::new("Energy and energy ratio by day", 330.0);
+pub fn days(days: &[SpanLine], language: Language) -> String {
+    let words = language.words();
+    let mut svg = Svg::new(words.by_day, 330.0);
     let slot = (WIDTH - LEFT - RIGHT) / count(days.len().max(1));
     let place = |index: usize| LEFT + slot * count(index);
-    ratio_by_day(&mut svg, days, slot);
+    let plot = Ratios { spans: days, slot, band: (26.0, 118.0), title: words.by_day_axis };
+    plot.draw(&mut svg, &[]);
     let largest = days.iter().filter_map(|day| day.facility_kwh).fold(0.0, f64::max) / 1000.0;
     let axis = Axis::new(0.0, largest.max(1e-3), (160.0, 306.0));
-    svg.axis(axis, "MWh a day");
+    svg.axis(axis, words.energy_axis);
     let bar = (slot * 0.78).max(0.6);
     for (index, day) in days.iter().enumerate() {
         let x = place(index) + (slot - bar) / 2.0;
@@ -206,25 +247,27 @@ pub fn days(days: &[DayLine]) -> String {
                 "missing",
                 (x, axis.bottom - 3.0),
                 (bar, 3.0),
-                &format!("{}: not known", day.day),
+                &format!("{}: {}", day.day, words.not_known),
             );
             continue;
         };
         let (high, low) = (axis.y(facility / 1000.0), axis.y(it / 1000.0));
         let tip = format!(
-            "{}: facility {} kWh, IT {} kWh",
+            "{}: {} {} kWh, {} {} kWh",
             day.day,
+            words.facility,
             grouped(facility, 0),
+            words.it,
             grouped(it, 0)
         );
         svg.rect("it", (x, low), (bar, axis.bottom - low), &tip);
         svg.rect("overhead", (x, high), (bar, (low - high).max(0.0)), &tip);
     }
-    day_ticks(&mut svg, days, slot, 322.0);
+    day_ticks(&mut svg, days, slot, language);
     svg.finish()
 }
 
-fn day_ticks(svg: &mut Svg, days: &[DayLine], slot: f64, y: f64) {
+fn day_ticks(svg: &mut Svg, days: &[SpanLine], slot: f64, language: Language) {
     for (index, day) in days.iter().enumerate() {
         let shown = match days.len() {
             0..=16 => true,
@@ -232,56 +275,103 @@ fn day_ticks(svg: &mut Svg, days: &[DayLine], slot: f64, y: f64) {
             _ => day.day.day() == 1,
         };
         if shown {
-            let format = if days.len() > 62 { "%b" } else { "%d %b" };
             let x = LEFT + slot * (count(index) + 0.5);
-            svg.text("tick middle", (x, y), &day.day.format(format).to_string());
+            let label = if days.len() > 62 && language == Language::English {
+                day.day.format("%b").to_string()
+            } else {
+                short_day(day.day, language)
+            };
+            svg.text("tick middle", (x, 322.0), &label);
         }
     }
 }
 
-fn ratio_by_day(svg: &mut Svg, days: &[DayLine], slot: f64) {
-    let known = || days.iter().filter_map(|day| day.energy_ratio);
-    let (least, most) = (known().fold(f64::MAX, f64::min), known().fold(0.0, f64::max));
-    if most <= 0.0 {
-        return;
+/// A number that figures are held against, as a line across a drawing.
+pub struct Line {
+    pub number: f64,
+    pub label: String,
+    pub binds: bool,
+}
+
+/// The ratio of energies of each month, against limits.
+pub fn months(months: &[SpanLine], limits: &[Line], language: Language) -> String {
+    let words = language.words();
+    let mut svg = Svg::new(words.by_month, 236.0);
+    let slot = (WIDTH - LEFT - RIGHT) / count(months.len().max(1));
+    let plot = Ratios { spans: months, slot, band: (26.0, 204.0), title: words.by_month_axis };
+    plot.draw(&mut svg, limits);
+    for (index, month) in months.iter().enumerate() {
+        let x = LEFT + slot * (count(index) + 0.5);
+        svg.text("tick middle", (x, 224.0), &short_month(month.day, language));
     }
-    // Not from 1: the days differ in the second decimal. Never so close that nothing looks like something.
-    let step = round_step(((most - least) / 3.0).max(0.01));
-    let middle = f64::midpoint(least, most);
-    let floor = (((middle - 2.0 * step) / step).round() * step).max(1.0);
-    let axis = Axis::new(floor, most.max(floor + 4.0 * step), (26.0, 118.0));
-    svg.axis(axis, "facility over IT energy of the day");
-    let mut path = String::new();
-    let mut pen_down = false;
-    for (index, day) in days.iter().enumerate() {
-        let Some(ratio) = day.energy_ratio else {
-            pen_down = false;
-            continue;
-        };
-        let (x, y) = (LEFT + slot * (count(index) + 0.5), axis.y(ratio));
-        let _ = write!(path, "{}{x:.1} {y:.1}", if pen_down { "L" } else { "M" });
-        pen_down = true;
-    }
-    svg.path("ratio", &path);
-    for (index, day) in days.iter().enumerate() {
-        let Some(ratio) = day.energy_ratio else { continue };
-        let (x, y) = (LEFT + slot * (count(index) + 0.5), axis.y(ratio));
-        let whole = day.missing_share <= 0.0;
-        let class = if whole { "dot" } else { "dot part" };
-        let _ = write!(
-            svg.body,
-            r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{:.1}"><title>{}: {ratio:.4}{}</title></circle>"#,
-            (slot / 4.0).clamp(0.8, 3.0),
-            day.day,
-            if whole { "" } else { ", of a part of the day" },
-        );
+    svg.finish()
+}
+
+/// Ratios of energies, one for each span.
+struct Ratios<'a> {
+    spans: &'a [SpanLine],
+    slot: f64,
+    band: (f64, f64),
+    title: &'static str,
+}
+
+impl Ratios<'_> {
+    fn draw(&self, svg: &mut Svg, limits: &[Line]) {
+        let numbers = limits.iter().map(|line| line.number);
+        let known = || self.spans.iter().filter_map(|span| span.energy_ratio);
+        let (least, most) =
+            known().chain(numbers).fold((f64::MAX, 0.0), |(least, most): (f64, f64), ratio| {
+                (least.min(ratio), most.max(ratio))
+            });
+        if known().next().is_none() {
+            return;
+        }
+        // Not from 1: spans differ in the second decimal. Never so close that nothing looks like something.
+        let step = round_step(((most - least) / 3.0).max(0.01));
+        let middle = f64::midpoint(least, most);
+        let floor = (((middle - 2.0 * step) / step).round() * step).max(1.0).min(least);
+        let floor = (floor / step).floor() * step;
+        let axis = Axis::new(floor, most.max(floor + 4.0 * step), self.band);
+        svg.axis(axis, self.title);
+        for line in limits {
+            let y = axis.y(line.number);
+            let class = if line.binds { "limit" } else { "limit soft" };
+            svg.line(class, (LEFT, y), (WIDTH - RIGHT, y));
+            svg.text("limit end", (WIDTH - RIGHT, y - 3.0), &escaped(&line.label));
+        }
+        let x = |index: usize| LEFT + self.slot * (count(index) + 0.5);
+        let mut path = String::new();
+        let mut pen_down = false;
+        for (index, span) in self.spans.iter().enumerate() {
+            let Some(ratio) = span.energy_ratio else {
+                pen_down = false;
+                continue;
+            };
+            let pen = if pen_down { "L" } else { "M" };
+            let _ = write!(path, "{pen}{:.1} {:.1}", x(index), axis.y(ratio));
+            pen_down = true;
+        }
+        svg.path("ratio", &path);
+        for (index, span) in self.spans.iter().enumerate() {
+            let Some(ratio) = span.energy_ratio else { continue };
+            let whole = span.missing_share <= 0.0;
+            let class = if whole { "dot" } else { "dot part" };
+            let _ = write!(
+                svg.body,
+                r#"<circle class="{class}" cx="{:.1}" cy="{:.1}" r="{:.1}"><title>{}: {ratio:.4}</title></circle>"#,
+                x(index),
+                axis.y(ratio),
+                (self.slot / 4.0).clamp(0.8, 3.0),
+                span.day,
+            );
+        }
     }
 }
 
 /// Means of 15 minutes over the period: a band from least to most where a column holds several, and their mean.
-pub fn load(profile: &Profile) -> String {
+pub fn load(profile: &Profile, language: Language) -> String {
     let quarters = profile.states.len();
-    let mut svg = Svg::new("Facility and IT power over the period", 250.0);
+    let mut svg = Svg::new(language.words().load, 250.0);
     let known = profile.facility.iter().chain(&profile.it);
     let largest = known.filter_map(|quarter| quarter.kwh).fold(0.0, f64::max) * 4.0;
     let axis = Axis::new(0.0, largest.max(1e-3), (24.0, 222.0));
@@ -309,7 +399,7 @@ pub fn load(profile: &Profile) -> String {
         let every = (profile.days.len() / 12).max(1);
         // A label at the very end would leave the drawing.
         if index % every == 0 && x(places.start) < WIDTH - 48.0 {
-            let label = day.format("%d %b").to_string();
+            let label = short_day(*day, language);
             svg.line("grid", (x(places.start), axis.bottom), (x(places.start), axis.bottom + 4.0));
             svg.text("tick", (x(places.start), axis.bottom + 18.0), &label);
         }
@@ -374,12 +464,13 @@ fn means(columns: &[Option<Column>], axis: Axis) -> String {
 }
 
 /// How long the load was at least how high, of measured quarter-hours.
-pub fn duration(profile: &Profile) -> String {
-    let mut svg = Svg::new("Duration curves of facility and IT power", 230.0);
+pub fn duration(profile: &Profile, language: Language) -> String {
+    let words = language.words();
+    let mut svg = Svg::new(words.load, 230.0);
     let sorted = |quarters: &[Quarter]| {
         let mut known: Vec<f64> = quarters
             .iter()
-            .filter(|quarter| quarter.state == State::Measured)
+            .filter(|quarter| matches!(quarter.state, State::Measured | State::Integrated))
             .filter_map(|quarter| quarter.kwh)
             .map(|kwh| kwh * 4.0)
             .collect();
@@ -406,7 +497,7 @@ pub fn duration(profile: &Profile) -> String {
         let anchor = if tenth == 10 { "tick end" } else { "tick middle" };
         svg.text(anchor, (x, axis.bottom + 16.0), &format!("{} %", tenth * 10));
     }
-    svg.text("tick end", (WIDTH - RIGHT, axis.bottom + 32.0), "of the measured time at or above");
+    svg.text("tick end", (WIDTH - RIGHT, axis.bottom + 32.0), words.duration_axis);
     svg.finish()
 }
 
@@ -421,6 +512,96 @@ pub fn bar(title: &str, parts: &[(&str, f64)]) -> String {
             svg.rect(class, (x, 0.0), (width, height), "");
         }
         x += width;
+    }
+    svg.finish()
+}
+
+/// One band of an energy flow.
+pub struct Flow {
+    pub class: &'static str,
+    pub name: String,
+    pub kwh: f64,
+}
+
+/// Where energy comes in at the left, and where it goes at the right, in the order given.
+pub fn flow(title: &str, inward: &[Flow], outward: &[Flow]) -> String {
+    const TOP: f64 = 14.0;
+    const ROOM: f64 = 210.0;
+    const GAP: f64 = 8.0;
+    const BAR: f64 = 16.0;
+    let total = |flows: &[Flow]| -> f64 { flows.iter().map(|flow| flow.kwh.max(0.0)).sum() };
+    let whole = total(inward).max(total(outward));
+    let height = TOP + ROOM + GAP * count(inward.len().max(outward.len())) + 10.0;
+    let mut svg = Svg::new(title, height);
+    if whole <= 0.0 {
+        return svg.finish();
+    }
+    let (left, middle, right) = (230.0, WIDTH / 2.0 - BAR / 2.0, WIDTH - 246.0);
+    let tall = |kwh: f64| ROOM * kwh.max(0.0) / whole;
+    svg.rect("rest", (middle, TOP), (BAR, tall(whole)), "");
+    let mut sides = |flows: &[Flow], from_left: bool| {
+        let (mut outer, mut inner) = (TOP, TOP);
+        for flow in flows.iter().filter(|flow| flow.kwh > 0.0) {
+            let high = tall(flow.kwh).max(0.8);
+            let (x1, x2) = if from_left { (left + BAR, middle) } else { (middle + BAR, right) };
+            let (y1, y2) = if from_left { (outer, inner) } else { (inner, outer) };
+            let bend = f64::midpoint(x1, x2);
+            let path = format!(
+                "M{x1:.1} {y1:.1}C{bend:.1} {y1:.1} {bend:.1} {y2:.1} {x2:.1} {y2:.1}L{x2:.1} {:.1}C{bend:.1} {:.1} {bend:.1} {:.1} {x1:.1} {:.1}Z",
+                y2 + high,
+                y2 + high,
+                y1 + high,
+                y1 + high,
+            );
+            svg.path(&format!("{} flow", flow.class), &path);
+            let bar = if from_left { left } else { right };
+            svg.rect(flow.class, (bar, outer), (BAR, high), "");
+            let label = format!("{} {} MWh", escaped(&flow.name), grouped(flow.kwh / 1000.0, 1));
+            let y = outer + high / 2.0 + 4.0;
+            if from_left {
+                svg.text("tick end", (left - 8.0, y), &label);
+            } else {
+                svg.text("tick", (right + BAR + 8.0, y), &label);
+            }
+            outer += high + GAP.max(14.0 - high);
+            inner += high;
+        }
+    };
+    sides(inward, true);
+    sides(outward, false);
+    svg.finish()
+}
+
+/// Racks where they stand: a row of racks is a row of squares, the darker the more power.
+pub fn heat_map(title: &str, racks: &[RackDensity]) -> String {
+    let mut rows: Vec<&str> = racks.iter().map(|rack| rack.row.as_str()).collect();
+    rows.dedup();
+    let positions = racks.iter().map(|rack| rack.position).max().unwrap_or(1);
+    let (cell, high) = ((WIDTH - LEFT - RIGHT) / f64::from(positions.max(1)), 30.0);
+    let cell = cell.min(64.0);
+    let mut svg = Svg::new(title, 8.0 + high * count(rows.len()));
+    for (index, row) in rows.iter().enumerate() {
+        let y = 4.0 + high * count(index);
+        svg.text("row end", (LEFT - 6.0, y + 18.0), &escaped(row));
+        for rack in racks.iter().filter(|rack| rack.row == *row) {
+            let x = LEFT + cell * f64::from(rack.position.saturating_sub(1));
+            let load = rack.mean_kw.map(|kw| share(kw, rack.design_kw));
+            // Ten steps of the style sheet.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9")]
+            let step = load.map(|load| (load.clamp(0.0, 0.999) * 10.0) as u8);
+            let class = step.map_or_else(|| "unknown".to_owned(), |step| format!("heat h{step}"));
+            let tip = rack.mean_kw.map_or_else(
+                || escaped(&rack.rack),
+                |kw| format!("{}: {kw:.1} kW / {:.0} kW", escaped(&rack.rack), rack.design_kw),
+            );
+            svg.rect(&class, (x, y), (cell - 3.0, high - 4.0), &tip);
+            if cell >= 30.0
+                && let Some(kw) = rack.mean_kw
+            {
+                let class = if step > Some(5) { "cell middle light" } else { "cell middle" };
+                svg.text(class, (x + (cell - 3.0) / 2.0, y + 17.0), &grouped(kw, 0));
+            }
+        }
     }
     svg.finish()
 }
@@ -453,9 +634,19 @@ mod tests {
             states: vec![State::Missing; 96],
             days: vec![(day, 0..96)],
         };
-        for drawing in [coverage(&profile), load(&profile), duration(&profile), days(&[])] {
-            assert!(drawing.starts_with("<svg") && drawing.ends_with("</svg>"));
-            assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
+        for language in Language::ALL {
+            for drawing in [
+                coverage(&profile, language),
+                load(&profile, language),
+                duration(&profile, language),
+                days(&[], language),
+                months(&[], &[], language),
+                flow("flow", &[], &[]),
+                heat_map("racks", &[]),
+            ] {
+                assert!(drawing.starts_with("<svg") && drawing.ends_with("</svg>"));
+                assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
+            }
         }
     }
 }

@@ -10,7 +10,10 @@ use rules::{
 };
 use serde::Serialize;
 
-use crate::account::{Cell, State, count, share};
+use crate::{
+    account::{Account, State, count, share},
+    sums::{Quarter, Sums, sum_of},
+};
 
 /// Quarter-hours in an hour.
 const PER_HOUR: f64 = 4.0;
@@ -25,6 +28,8 @@ pub struct Density {
     pub mean_kw_per_m2: Option<f64>,
     /// The IT meters, those that feed the same racks together.
     pub groups: Vec<Group>,
+    /// Every rack where it stands, with the mean of its group.
+    pub racks: Vec<RackDensity>,
 }
 
 /// IT meters that feed the same racks.
@@ -40,10 +45,22 @@ pub struct Group {
     pub mean_kw_per_footprint_m2: Option<f64>,
 }
 
+/// A rack in its row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RackDensity {
+    pub rack: Arc<str>,
+    pub row: String,
+    pub position: u32,
+    pub design_kw: f64,
+    /// Of its own meters, or its part of the group's where others are behind the same meters.
+    pub mean_kw: Option<f64>,
+    pub own_meter: bool,
+}
+
 /// Means of 15 minutes, in kW. `None`: no quarter-hour is known in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Power {
-    /// Over all quarter-hours with an amount, bridged ones included.
+    /// Over all quarter-hours with an amount, bridged and estimated ones included.
     pub mean_kw: Option<f64>,
     /// 95 of 100 measured quarter-hours lie at or below it.
     pub p95_kw: Option<f64>,
@@ -53,63 +70,42 @@ pub struct Power {
     pub measured_share: f64,
 }
 
-/// The known sum of several meters in one quarter-hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Quarter {
-    /// Of the whole quarter-hour; `None` when any of the meters lacks a part of it.
-    pub kwh: Option<f64>,
-    pub state: State,
-}
-
-/// Adds up meters, quarter-hour by quarter-hour; `true` takes off.
-pub fn sum_of(quarters: usize, meters: &[(bool, &[Cell])]) -> Vec<Quarter> {
-    if meters.is_empty() {
-        return vec![Quarter::default(); quarters];
-    }
-    (0..quarters)
-        .map(|place| {
-            let mut sum = Quarter { kwh: Some(0.0), state: State::Measured };
-            for (negative, cells) in meters {
-                let cell = cells.get(place).copied().unwrap_or_default();
-                sum.state = sum.state.max(cell.state());
-                sum.kwh = sum
-                    .kwh
-                    .zip(cell.full())
-                    .map(|(sum, amount)| if *negative { sum - amount } else { sum + amount });
-            }
-            sum
-        })
-        .collect()
-}
-
 impl Power {
     pub fn of(quarters: &[Quarter]) -> Self {
-        let known: Vec<f64> = quarters.iter().filter_map(|quarter| quarter.kwh).collect();
-        let mut measured: Vec<f64> = quarters
-            .iter()
-            .filter(|quarter| quarter.state == State::Measured)
-            .filter_map(|quarter| quarter.kwh)
-            .collect();
-        measured.sort_by(f64::total_cmp);
-        let mean = || PER_HOUR * known.iter().sum::<f64>() / count(known.len());
+        let (mut sum, mut known) = (0.0, 0_usize);
+        let mut measured = Vec::with_capacity(quarters.len());
+        for quarter in quarters {
+            let Some(kwh) = quarter.kwh else { continue };
+            sum += kwh;
+            known += 1;
+            if matches!(quarter.state, State::Measured | State::Integrated) {
+                measured.push(kwh);
+            }
+        }
         // The smallest value that at least 95 of 100 do not exceed.
         let p95 = (measured.len() * 95).div_ceil(100).saturating_sub(1);
+        let most = measured.iter().copied().reduce(f64::max);
+        let (length, p95) = if measured.is_empty() {
+            (0, None)
+        } else {
+            let (_, value, _) = measured.select_nth_unstable_by(p95, f64::total_cmp);
+            let value = *value;
+            (measured.len(), Some(value))
+        };
         Self {
-            mean_kw: (!known.is_empty()).then(mean),
-            p95_kw: measured.get(p95).map(|kwh| PER_HOUR * kwh),
-            max_kw: measured.last().map(|kwh| PER_HOUR * kwh),
-            measured_share: share(count(measured.len()), count(quarters.len())),
+            mean_kw: (known > 0).then(|| PER_HOUR * sum / count(known)),
+            p95_kw: p95.map(|kwh| PER_HOUR * kwh),
+            max_kw: most.map(|kwh| PER_HOUR * kwh),
+            measured_share: share(count(length), count(quarters.len())),
         }
     }
 }
 
-/// `hall` is the sum of the IT meters; `cells` gives those of one meter.
-pub fn density<'a>(
+/// Of the IT meters that are added up.
+pub(crate) fn density(
     plant: &Plant,
-    tree: &MeterTree,
-    it_meters: &[AssetId],
-    hall: &[Quarter],
-    cells: impl Fn(AssetId) -> &'a [Cell],
+    sums: &Sums,
+    accounts: &BTreeMap<AssetId, Account>,
 ) -> Density {
     let area_m2: f64 = plant
         .of_kind(AssetKind::Room)
@@ -118,24 +114,54 @@ pub fn density<'a>(
             _ => None,
         })
         .sum();
-    let power = Power::of(hall);
+    let power = Power::of(&sums.it_quarters);
     let mut by_racks: BTreeMap<Vec<AssetId>, Vec<AssetId>> = BTreeMap::new();
-    for meter in it_meters {
-        by_racks.entry(racks_behind(plant, tree, *meter)).or_default().push(*meter);
+    if let Ok(tree) = &sums.tree {
+        for term in sums.it.iter().filter(|term| !term.negative) {
+            by_racks.entry(racks_behind(plant, tree, term.meter)).or_default().push(term.meter);
+        }
     }
-    let groups = by_racks
-        .iter()
-        .map(|(racks, meters)| {
-            let members: Vec<_> = meters.iter().map(|meter| (false, cells(*meter))).collect();
-            group(plant, racks, meters, Power::of(&sum_of(hall.len(), &members)))
-        })
-        .collect();
+    let (mut groups, mut racks) = (Vec::new(), Vec::new());
+    for (behind, meters) in &by_racks {
+        let members: Vec<_> = meters.iter().map(|meter| (1.0, accounts.get(meter))).collect();
+        let power = Power::of(&sum_of(sums.states.len(), &members));
+        racks.extend(behind.iter().filter_map(|rack| rack_density(plant, *rack, behind, power)));
+        groups.push(group(plant, behind, meters, power));
+    }
+    racks.sort_by(|one: &RackDensity, other| {
+        (&one.row, one.position).cmp(&(&other.row, other.position))
+    });
     Density {
         floor_area_m2: (area_m2 > 0.0).then_some(area_m2),
         hall: power,
         mean_kw_per_m2: power.mean_kw.and_then(|mean_kw| per_area(mean_kw, area_m2)),
         groups,
+        racks,
     }
+}
+
+/// Power behind common meters is shared out by designed power.
+fn rack_density(
+    plant: &Plant,
+    rack: AssetId,
+    group: &[AssetId],
+    power: Power,
+) -> Option<RackDensity> {
+    let design = |rack: AssetId| match &plant.asset(rack).detail {
+        Detail::Rack(record) => Some(record),
+        _ => None,
+    };
+    let record = design(rack)?;
+    let all: f64 =
+        group.iter().filter_map(|rack| design(*rack)).map(|one| one.design_power_kw).sum();
+    Some(RackDensity {
+        rack: Arc::clone(&plant.asset(rack).name),
+        row: record.row.clone(),
+        position: record.position,
+        design_kw: record.design_power_kw,
+        mean_kw: power.mean_kw.map(|mean_kw| mean_kw * share(record.design_power_kw, all)),
+        own_meter: group.len() == 1,
+    })
 }
 
 fn group(plant: &Plant, racks: &[AssetId], meters: &[AssetId], power: Power) -> Group {

@@ -1,10 +1,19 @@
 //! Proves: from the ledger to a document that somebody else can check.
 //!
-//! [`compliance`] computes one struct from ledger rows and the plant; it refuses what the rows do not carry, and says
-//! why. [`render`] prints that struct, as JSON or as one self-contained HTML file with charts of our own ([`chart`]).
+//! [`compliance`] computes one struct from the lines of the ledger and the plant; it refuses what they do not carry, and
+//! says why. [`render`] prints that struct, as JSON, CSV or one self-contained HTML file with charts of our own, in every
+//! [`language`].
 
 pub mod account;
+pub mod balance;
 pub mod chart;
 pub mod compliance;
 pub mod density;
+pub mod estimate;
+pub mod grid;
+pub mod indicators;
+pub mod language;
+pub mod note;
 pub mod render;
+pub mod sums;
+pub mod words;

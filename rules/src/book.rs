@@ -177,6 +177,11 @@ impl Context {
         self.lists.last_key_value().map(|(line, names)| (*line, names))
     }
 
+    /// The names of the list of meters in that line; none when it is not known.
+    pub fn names_of(&self, list: u64) -> &[Arc<str>] {
+        self.lists.get(&list).map(|names| &**names).unwrap_or_default()
+    }
+
     /// Puts the rows of one quarter-hour, of the newest list, into columns.
     pub fn write(&self, line: u64, rows: Vec<BookRow>) -> Quarter {
         let (list, names) = self.list().map_or((0, &[][..]), |(list, names)| (list, &**names));

@@ -87,6 +87,11 @@ impl Zone {
         at.with_timezone(&self.0).naive_local()
     }
 
+    /// When clocks at the site show this, the first time that they do; `None` for a time that they skip.
+    pub fn instant(self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        self.0.from_local_datetime(&local).earliest().map(|at| at.with_timezone(&Utc))
+    }
+
     /// As printed beside a figure: `2026-10-01 00:00 +02:00`.
     pub fn label(self, at: DateTime<Utc>) -> String {
         at.with_timezone(&self.0).format("%Y-%m-%d %H:%M %:z").to_string()

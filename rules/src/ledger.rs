@@ -197,6 +197,7 @@ impl Ledger {
                     (RegisterLimits::of(meter, interval), uncertainty::of_meter(meter))
                 }
                 Detail::None
+                | Detail::Site(_)
                 | Detail::Room(_)
                 | Detail::Rack(_)
                 | Detail::Loop(_)

@@ -80,6 +80,7 @@ impl MeterTree {
                 role: match &asset.detail {
                     Detail::Meter(meter) => Some(meter.role),
                     Detail::None
+                    | Detail::Site(_)
                     | Detail::Room(_)
                     | Detail::Rack(_)
                     | Detail::Loop(_)
@@ -166,6 +167,55 @@ impl MeterTree {
             }
             None
         })
+    }
+
+    /// The one nearest meter above a node; `None` where there is none, or more than one.
+    pub fn metered_parent(&self, node: usize) -> Option<usize> {
+        let mut found = None;
+        let mut queue: Vec<usize> = self.parents[node].clone();
+        let mut seen = vec![false; self.nodes.len()];
+        while let Some(above) = queue.pop() {
+            if std::mem::replace(&mut seen[above], true) {
+                continue;
+            }
+            if self.counts(above) {
+                if found.replace(above).is_some_and(|other| other != above) {
+                    return None;
+                }
+            } else {
+                queue.extend(&self.parents[above]);
+            }
+        }
+        found
+    }
+
+    /// The nearest meters below a node, if nothing that it feeds goes past them: every way down from it meets one, and none
+    /// of them is fed by anything else. `None` otherwise.
+    pub fn metered_children(&self, node: usize) -> Option<Vec<usize>> {
+        let mut children = Vec::new();
+        let mut queue: Vec<usize> = self.nodes[node].feeds.clone();
+        let mut seen = vec![false; self.nodes.len()];
+        while let Some(below) = queue.pop() {
+            if std::mem::replace(&mut seen[below], true) {
+                continue;
+            }
+            if self.counts(below) {
+                children.push(below);
+            } else if self.nodes[below].feeds.is_empty() {
+                // A load without a meter.
+                return None;
+            } else {
+                queue.extend(&self.nodes[below].feeds);
+            }
+        }
+        children.sort_unstable();
+        let ours = |child: &usize| self.metered_parent(*child) == Some(node);
+        (!children.is_empty() && children.iter().all(ours)).then_some(children)
+    }
+
+    /// A meter whose amounts belong to the flow that its place in the tree stands for.
+    fn counts(&self, node: usize) -> bool {
+        self.nodes[node].role.is_some()
     }
 
     /// Peels off nodes without parents; what is left holds a circle, which is walked to name it.

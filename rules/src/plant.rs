@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 pub use crate::id::{AssetId, PointId};
@@ -99,12 +100,94 @@ pub struct Asset {
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
     None,
+    Site(Box<SiteRecord>),
     Room(Room),
     Rack(Rack),
     Loop(CoolantLoop),
     Cdu(Cdu),
     Meter(Meter),
     Device(DeviceLimits),
+}
+
+/// What is declared of the whole site, for reports: nothing of it is measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SiteRecord {
+    /// Who runs the data centre, and where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The first day of operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commissioned_on: Option<NaiveDate>,
+    /// Designed IT power.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub it_design_kw: Option<f64>,
+    /// Outdoor temperatures above this one count as cooling degree days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degree_day_base_c: Option<f64>,
+    /// The standards, laws and targets that reports follow and judge by, by the names of their limits files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regulations: Vec<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boundaries: Vec<Boundary>,
+    /// Tests at characteristic outdoor conditions, for a standard that asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub condition_tests: Vec<ConditionTest>,
+}
+
+/// Something that no sensor gives: dated, and with its source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// The name under which a regulation asks for it: `PDIT`.
+    pub name: String,
+    pub value: FactValue,
+    /// The first day on which it held.
+    pub from: NaiveDate,
+    /// The last one; `None`: it still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NaiveDate>,
+    pub source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FactValue {
+    /// A number with its unit, as written: reports know units that nothing in a plant is measured in.
+    Quantity {
+        number: f64,
+        unit: String,
+    },
+    Text(String),
+}
+
+/// A part of the data centre whose ratio is formed by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Boundary {
+    pub id: String,
+    pub title: String,
+    /// Its IT meters, and those of what serves them, by name.
+    pub it: Vec<Arc<str>>,
+    pub overhead: Vec<Arc<str>>,
+}
+
+/// Powers at some outdoor conditions, each with its share of the year.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConditionTest {
+    pub tested_on: NaiveDate,
+    pub source: String,
+    pub conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    pub outdoor_c: f64,
+    /// Of the year, 0 to 1.
+    pub share: f64,
+    pub facility_kw: f64,
+    pub it_kw: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -241,6 +324,15 @@ pub struct Meter {
     /// Which of several independent feeds it sits in: `A`.
     pub feed: Option<String>,
     pub serial: Option<String>,
+    /// Maker and type: meters of one model err together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The meter that measures the same, by name: it speaks for this one where this one is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<Arc<str>>,
+    /// The part of its energy that is the data centre's, in a building of mixed use, and by which rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Limit of error in percent, from the accuracy class: 0.5 for class 0.5S.
     pub accuracy_percent: Option<f64>,
     pub ct_ratio: Option<f64>,
@@ -256,6 +348,15 @@ pub struct Meter {
     pub max_power_kw: f64,
     /// ISO date of the last calibration.
     pub calibrated_on: Option<String>,
+}
+
+/// A part of a meter's energy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Above 0, at most 1.
+    pub part: f64,
+    /// How it was found: the metered thermal energy of 2025.
+    pub basis: String,
 }
 
 /// When a device counts as silent.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     measures::{KilowattHours, Kilowatts},
-    plant::{Carrier, Category},
+    plant::{Carrier, Category, Condition},
     value::Undefined,
 };
 
@@ -68,6 +68,15 @@ fn quotient(facility: f64, it: f64) -> Result<f64, Undefined> {
     }
     let ratio = facility / it;
     if ratio.is_finite() { Ok(ratio) } else { Err(Undefined::OutsideFormula) }
+}
+
+/// Facility over IT energy at characteristic outdoor conditions, weighted by their shares of the year: `R_M1` of GB 40879,
+/// 6.3.2. The 8760 hours of its text cancel out.
+pub fn characteristic_ratio(conditions: &[Condition]) -> Result<f64, Undefined> {
+    let sum = |power: fn(&Condition) -> f64| -> f64 {
+        conditions.iter().map(|condition| condition.share * power(condition)).sum()
+    };
+    quotient(sum(|condition| condition.facility_kw), sum(|condition| condition.it_kw))
 }
 
 /// How energy carriers count towards facility energy.
@@ -146,6 +155,24 @@ impl Period {
     /// Whether it is exactly the 12 months that an annual figure needs.
     pub fn is_annual(self) -> bool {
         self.year_end() == Some(self.last)
+    }
+
+    /// Whether it runs from 1 January to 31 December.
+    pub fn is_calendar_year(self) -> bool {
+        self.is_annual() && (self.first.month(), self.first.day()) == (1, 1)
+    }
+
+    /// The 12 months that end with `last`.
+    pub fn year_to(last: NaiveDate) -> Option<Self> {
+        let first = last.succ_opt()?.checked_sub_months(Months::new(12))?;
+        Self::new(first, last).ok()
+    }
+
+    /// A calendar year.
+    pub fn year(year: i32) -> Option<Self> {
+        let (first, last) =
+            (NaiveDate::from_ymd_opt(year, 1, 1)?, NaiveDate::from_ymd_opt(year, 12, 31)?);
+        Self::new(first, last).ok()
     }
 
     /// The last day of the 12 months that begin with the first day.

@@ -1,7 +1,10 @@
 //! How well a figure is known (domain facts §8.2, after GUM, JCGM 100:2008).
 //!
-//! A class limit is a rectangular distribution; meters of one total are taken as fully correlated, because sites buy one
-//! model and calibrate it together. That is the cautious reading: independent meters would do better.
+//! A class limit is a rectangular distribution. Meters of one model are taken as fully correlated, because they are
+//! calibrated together; meters of different models as independent. Of meters whose model is not declared it is not known
+//! that they differ, so they count as one model.
+
+use std::collections::BTreeMap;
 
 use crate::plant::Meter;
 
@@ -26,6 +29,39 @@ pub fn of_wide_cut(difference: f64) -> f64 {
     difference.abs() * 0.5 / 3.0_f64.sqrt()
 }
 
+/// One part of a sum of energies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part<'a> {
+    /// `None`: not declared.
+    pub model: Option<&'a str>,
+    /// From classes: |amount| times the relative standard uncertainty.
+    pub class: f64,
+    /// From register steps, wide cuts and estimates, independent of everything else.
+    pub own: f64,
+}
+
+/// Standard uncertainty of a sum: classes of one model added up, everything else as squares.
+pub fn of_sum<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> f64 {
+    let mut by_model: BTreeMap<Option<&str>, f64> = BTreeMap::new();
+    let mut squares = 0.0;
+    for part in parts {
+        *by_model.entry(part.model).or_default() += part.class.abs();
+        squares += part.own * part.own;
+    }
+    by_model.values().fold(squares, |sum, class| sum + class * class).sqrt()
+}
+
+/// Standard uncertainty of an estimated amount: 20 % of it, a rectangular limit of 35 %.
+pub fn of_estimate(amount: f64) -> f64 {
+    0.2 * amount.abs()
+}
+
+/// Expanded uncertainty (U95) of 1 + overhead over IT energy, which is smaller than that of a quotient of the whole: only
+/// the part above 1 is uncertain.
+pub fn expanded_of_bottom_up(ratio: f64, overhead: f64, it: f64) -> f64 {
+    COVERAGE * (ratio - 1.0).abs() * overhead.hypot(it)
+}
+
 /// Expanded uncertainty (U95) of a quotient of two energies with separate meters, from the relative standard ones.
 pub fn expanded_of_ratio(ratio: f64, facility: f64, it: f64) -> f64 {
     COVERAGE * ratio * facility.hypot(it)
@@ -43,6 +79,9 @@ mod tests {
             category: None,
             feed: None,
             serial: None,
+            model: None,
+            twin: None,
+            share: None,
             accuracy_percent: class,
             ct_ratio: None,
             ct_accuracy_percent: transformers,

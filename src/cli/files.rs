@@ -33,6 +33,9 @@ pub(crate) fn library_beside(path: &Path) -> anyhow::Result<Library> {
     for (name, source) in toml_files(&folder.join("rules"))? {
         library.add_rules(&name, source);
     }
+    for (name, source) in toml_files(&folder.join("limits"))? {
+        library.add_limits(&name, source);
+    }
     Ok(library)
 }
 

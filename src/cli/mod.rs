@@ -21,6 +21,7 @@ mod demo;
 mod document;
 mod files;
 mod man;
+mod progress;
 mod reload;
 mod report;
 mod rules;

@@ -1,56 +1,53 @@
 //! `coldwatch report`: what a period's ledger proves.
 
+mod recorded;
+mod written;
+
 use std::{
-    fmt::Write as _,
-    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
-use anyhow::{Context, anyhow, bail, ensure};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use configs::{secret, site_file::read_site};
-use reports::{
-    compliance::{Audit, Compliance, Operator, Question},
-    render,
-};
+use anyhow::{Context, anyhow, bail};
+use chrono::{NaiveDate, Utc};
+use configs::{library::Library, limits_file, secret, site_file::read_site};
+use reports::{language::Language, render};
 use rules::{
-    calendar::{Span, Zone},
+    calendar::Zone,
+    limits::Regulation,
+    plant::{Detail, Plant},
     ratio::Period,
 };
-use store::{Reader, record::Catalog};
 
+use self::{
+    recorded::Recorded,
+    written::{Format, Written},
+};
 use super::files;
 
-/// Facility and IT energy of a period, their ratio under its standard name, coverage and density, from the ledger.
+/// The method that is followed where neither the command nor the site file names one.
+const METHOD: &str = "iso-iec-30134-2";
+
+/// Facility and IT energy of a period, their ratio under its standard name, how it stands to limits, and everything that
+/// an auditor asks about it, from the ledger.
 ///
-/// Writes one file per format and prints its path. A figure that the data do not carry is refused: the report says why,
-/// and so does a line on stderr; the exit code is 0 all the same.
+/// Writes one file per format and language and prints its path. A figure that the data do not carry is refused: the
+/// report says why, and so does a line on stderr; the exit code is 0 all the same.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  coldwatch report --data /var/lib/coldwatch --month 2026-10
+  coldwatch report --data /var/lib/coldwatch                      the last month that is over
+  coldwatch report --data DIR --year 2026 --lang en,zh-CN         a calendar year, in two languages
+  coldwatch report --data DIR --year-to 2026-10                   the twelve months to the end of October
   coldwatch report --site site.toml --from 2026-01-01 --to 2026-06-30 --format json --out reports
+  coldwatch report --data DIR --month 2026-10 --method iso-iec-30134-2,gb-40879-2021,cn-targets
 
-Days are those of the site's time zone, the last one included. It may run beside the gateway.")]
+Days are those of the site's time zone, the last one included. It may run beside the gateway. Methods and limits are
+files: `coldwatch check` lists faults of your own, which lie in limits/ beside the site file.")]
 pub(crate) struct Args {
-    /// The gateway's data directory.
-    #[arg(long, value_name = "DIR", required_unless_present = "site")]
-    data: Option<PathBuf>,
-    /// The site file, for the data directory that it names under storage.
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    site: Option<PathBuf>,
-    /// A calendar month.
-    #[arg(long, value_name = "YYYY-MM", value_parser = month, required_unless_present = "from", conflicts_with_all = ["from", "to"])]
-    month: Option<Period>,
-    /// The first day.
-    #[arg(long, value_name = "DATE", requires = "to")]
-    from: Option<NaiveDate>,
-    /// The last day; at most 12 months after the first.
-    #[arg(long, value_name = "DATE", requires = "from")]
-    to: Option<NaiveDate>,
+    #[command(flatten)]
+    asked: Asked,
     /// What to write.
     #[arg(
         long,
@@ -60,53 +57,144 @@ pub(crate) struct Args {
         default_value = "html,json"
     )]
     format: Vec<Format>,
+    /// Languages of what is written for people: en, zh-CN.
+    #[arg(long, value_name = "LANG", value_parser = language, value_delimiter = ',', default_value = "en")]
+    lang: Vec<Language>,
     /// Where to write it; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Who operates the data centre, as printed at the head.
-    #[arg(long, value_name = "TEXT")]
-    operator_name: Option<String>,
-    /// Its address.
-    #[arg(long, value_name = "TEXT")]
-    operator_address: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// One self-contained file, also to be printed.
-    Html,
-    /// The same for machines.
-    Json,
+/// Which data, which period, by which rules.
+#[derive(clap::Args)]
+struct Asked {
+    /// The gateway's data directory.
+    #[arg(long, value_name = "DIR", required_unless_present = "site")]
+    data: Option<PathBuf>,
+    /// The site file, for the data directory that it names under storage, and the limits files beside it.
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+    /// A calendar month. Without any period: the last one that is over.
+    #[arg(long, value_name = "YYYY-MM", value_parser = month, conflicts_with_all = ["year", "year_to", "from", "to"])]
+    month: Option<Period>,
+    /// A calendar year.
+    #[arg(long, value_name = "YYYY", value_parser = year, conflicts_with_all = ["year_to", "from", "to"])]
+    year: Option<Period>,
+    /// The twelve months that end with this one.
+    #[arg(long, value_name = "YYYY-MM", value_parser = month, conflicts_with_all = ["from", "to"])]
+    year_to: Option<Period>,
+    /// The first day.
+    #[arg(long, value_name = "DATE", requires = "to")]
+    from: Option<NaiveDate>,
+    /// The last day; at most 12 months after the first.
+    #[arg(long, value_name = "DATE", requires = "from")]
+    to: Option<NaiveDate>,
+    /// Limits files to follow and judge by, the main method first; else those of the site file, else ISO/IEC 30134-2.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    method: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let period = match (args.month, args.from, args.to) {
-        (Some(month), ..) => month,
-        (None, Some(from), Some(to)) => Period::new(from, to)?,
-        _ => bail!("give --month, or --from and --to"),
-    };
-    let dir = data_directory(args)?;
-    let answer = answer(args, &dir, period)
-        .with_context(|| format!("failed to report from {}", dir.display()))?;
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("failed to make {}", args.out.display()))?;
-    let mut written = String::new();
-    for format in &args.format {
-        let (ending, text) = match format {
-            Format::Html => ("html", render::html(&answer)),
-            Format::Json => ("json", render::json(&answer)?),
-        };
-        let path = args.out.join(format!("{}.{ending}", stem(&answer)));
-        fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-        // Writing to a string cannot fail.
-        let _ = writeln!(written, "{}", path.display());
-    }
-    for refusal in answer.figure.refusals.iter().take(render::REFUSALS_SHOWN) {
+    let asked = &args.asked;
+    let library = asked.library()?;
+    let dir = asked.directory(&library)?;
+    let failed = || format!("failed to report from {}", dir.display());
+    let period = asked.period()?;
+    let recorded = Recorded::open(&dir, |zone| period.map_or_else(|| last_month(zone), Ok))
+        .with_context(failed)?;
+    let regulations = asked.regulations(&library, &recorded.held.catalog.plant)?;
+    let mut written = Written::new(&args.out, &recorded, &args.format, &args.lang)?;
+    let answer = recorded
+        .answer(&regulations, Utc::now(), Some(recorded.ledger()?), |line| written.take(line))
+        .with_context(failed)?;
+    let paths = written.finish(&answer)?;
+    for refusal in answer.figure().refusals.iter().take(render::REFUSALS_SHOWN) {
         // When stderr is closed there is nobody left to warn.
-        let _ = writeln!(io::stderr(), "coldwatch: not reported: {}", refusal.text);
+        let text = refusal.text(Language::English);
+        let _ = writeln!(io::stderr(), "coldwatch: not reported: {text}");
     }
-    super::print(&written)?;
+    let lines: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    super::print(&(lines.join("\n") + "\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Asked {
+    /// The shipped files, and those beside the site file.
+    fn library(&self) -> anyhow::Result<Library> {
+        self.site.as_deref().map_or_else(|| Ok(Library::shipped()), files::library_beside)
+    }
+
+    fn directory(&self, library: &Library) -> anyhow::Result<PathBuf> {
+        if let Some(dir) = &self.data {
+            return Ok(dir.clone());
+        }
+        let path = self.site.as_deref().context("give --data or --site")?;
+        directory_of(path, library)
+    }
+
+    /// `None` where none is asked for.
+    fn period(&self) -> anyhow::Result<Option<Period>> {
+        if let Some(month) = self.year_to {
+            let year = Period::year_to(month.last()).context("the calendar has no such year")?;
+            return Ok(Some(year));
+        }
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            return Ok(Some(Period::new(from, to)?));
+        }
+        Ok(self.month.or(self.year))
+    }
+
+    /// The texts to follow: those that are asked for, else those that the site declares.
+    fn regulations(&self, library: &Library, plant: &Plant) -> anyhow::Result<Vec<Regulation>> {
+        let declared = plant.assets().iter().find_map(|asset| match &asset.detail {
+            Detail::Site(record) => Some(record.regulations.iter().map(ToString::to_string)),
+            _ => None,
+        });
+        let mut names = self.method.clone();
+        if names.is_empty() {
+            names.extend(declared.into_iter().flatten());
+        }
+        let mut read = read_regulations(library, &names)?;
+        if !read.iter().any(|regulation| regulation.method.is_some()) {
+            let main = read_regulations(library, &[METHOD.to_owned()])?;
+            read.splice(0..0, main);
+        }
+        Ok(read)
+    }
+}
+
+fn read_regulations(library: &Library, names: &[String]) -> anyhow::Result<Vec<Regulation>> {
+    let read = |name: &String| {
+        let Some(source) = library.limits(name) else {
+            let known: Vec<&str> = library.limits_names().collect();
+            bail!(
+                "there is no limits file \"{name}\": known are {}; your own lie in limits/ beside the site file, which \
+                 --site names",
+                known.join(", ")
+            );
+        };
+        limits_file::read(source).map_err(|faults| {
+            anyhow!("{} cannot be used\n{}", source.name, files::explain(&faults))
+        })
+    };
+    names.iter().map(read).collect()
+}
+
+fn directory_of(path: &Path, library: &Library) -> anyhow::Result<PathBuf> {
+    let source = files::source(path)?;
+    // Nobody is connected to, so no secret is needed.
+    let site = read_site(&source, library, &secret::unresolved).map_err(|faults| {
+        anyhow!("{} cannot be used\n{}", path.display(), files::explain(&faults))
+    })?;
+    site.storage.directory.with_context(|| {
+        format!("{} names no data directory under [storage]: give --data", path.display())
+    })
+}
+
+/// The last one that is over by the site's clocks.
+fn last_month(zone: Zone) -> anyhow::Result<Period> {
+    let this = Period::month_of(zone.local(Utc::now()).date());
+    Ok(Period::month_of(this.first().pred_opt().context("the calendar has no month before")?))
 }
 
 /// `2026-10`.
@@ -115,71 +203,13 @@ fn month(text: &str) -> Result<Period, String> {
     first.map(Period::month_of).map_err(|_| "expected year and month, such as 2026-10".to_owned())
 }
 
-fn data_directory(args: &Args) -> anyhow::Result<PathBuf> {
-    let Some(path) = &args.site else {
-        return args.data.clone().context("give --data or --site");
-    };
-    let (source, library) = (files::source(path)?, files::library_beside(path)?);
-    // Nobody is connected to, so no secret is needed.
-    let site = read_site(&source, &library, &secret::unresolved).map_err(|faults| {
-        anyhow!("{} cannot be used\n{}", path.display(), files::explain(&faults))
-    })?;
-    site.storage.directory.with_context(|| {
-        format!("{} names no data directory under [storage]: give --data", path.display())
-    })
+/// `2026`.
+fn year(text: &str) -> Result<Period, String> {
+    let year = text.parse().ok().filter(|_| text.len() == 4).and_then(Period::year);
+    year.ok_or_else(|| "expected a year, such as 2026".to_owned())
 }
 
-fn answer(args: &Args, dir: &Path, period: Period) -> anyhow::Result<Compliance> {
-    ensure!(dir.is_dir(), "there is no such directory");
-    let reader = Reader::open(dir)?;
-    let newest = reader.catalog()?.context("nothing was recorded there yet")?;
-    let span = newest.site.time_zone.parse::<Zone>()?.span(period);
-    let (catalog, plant_changes) = catalog_of(&reader, span, newest)?;
-    let question = Question {
-        site: &catalog.site,
-        plant: &catalog.plant,
-        period,
-        asked_at: Utc::now(),
-        version: env!("CARGO_PKG_VERSION"),
-        operator: Operator {
-            name: args.operator_name.clone(),
-            address: args.operator_address.clone(),
-        },
-        plant_changes,
-    };
-    let mut audit = Audit::new(question)?;
-    let (mut from, to) = (span.from, span.to);
-    // In slices: the rows of a year of a large site are not needed at once.
-    while from < to {
-        let until = to.min(from + TimeDelta::days(14));
-        reader.ledger(from, until)?.iter().for_each(|row| audit.take(row));
-        from = until;
-    }
-    Ok(audit.finish())
-}
-
-/// The last catalog that held in the period, and when another plant came into force within it.
-fn catalog_of(
-    reader: &Reader,
-    span: Span,
-    newest: Arc<Catalog>,
-) -> anyhow::Result<(Arc<Catalog>, Vec<DateTime<Utc>>)> {
-    let held = reader.catalogs(span.from, span.to)?;
-    let differing = held.windows(2).filter(|pair| pair[0].catalog.plant != pair[1].catalog.plant);
-    let changes = differing.filter_map(|pair| pair[1].since).collect();
-    let last = held.into_iter().next_back().map_or(newest, |held| held.catalog);
-    Ok((last, changes))
-}
-
-/// `hall-1-2026-10`, or with both days where the period is no month.
-fn stem(answer: &Compliance) -> String {
-    let period = &answer.period;
-    let month = Period::month_of(period.first);
-    let days = if (month.first(), month.last()) == (period.first, period.last) {
-        period.first.format("%Y-%m").to_string()
-    } else {
-        format!("{}-to-{}", period.first, period.last)
-    };
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-    format!("{}-{days}", answer.site.id.chars().map(plain).collect::<String>())
+fn language(text: &str) -> Result<Language, String> {
+    let known = Language::ALL.into_iter().find(|language| language.tag() == text);
+    known.ok_or_else(|| "expected en or zh-CN".to_owned())
 }

@@ -34,10 +34,10 @@ impl Pool {
     }
 
     /// Asks something. A connection on which a question failed is not used again.
-    pub(crate) fn ask<T>(
+    pub(crate) fn ask<T, E: From<StoreError>>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        question: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = idle.map_or_else(|| self.open(), Ok)?;
         let answer = question(&connection)?;

@@ -52,6 +52,8 @@ pub struct HeldCatalog {
     pub seq: Seq,
     /// From when; `None` where wall time was not trusted then.
     pub since: Option<DateTime<Utc>>,
+    /// Of its text.
+    pub sha256: Hash,
     pub catalog: Arc<Catalog>,
 }
 
@@ -117,7 +119,7 @@ impl Reader {
             }
             Ok(())
         });
-        ledger.ask(|_| Ok(()))?;
+        ledger.ask(|_| Ok::<_, StoreError>(()))?;
         let shared = Shared {
             dir: dir.to_owned(),
             ledger,
@@ -197,7 +199,7 @@ impl Reader {
     ) -> Result<Vec<LedgerRow>, StoreError> {
         let mut rows = Vec::new();
         let mut context = Context::default();
-        self.book(from, to, &mut |line| {
+        self.book(from, to, |line| {
             let found = context
                 .rows(line)
                 .map_err(|source| StoreError::BookLine { line: line.line, source })?;
@@ -205,7 +207,7 @@ impl Reader {
             rows.extend(
                 counted.map(|found| found.row).filter(|row| from <= row.start && row.start < to),
             );
-            Ok(())
+            Ok::<_, StoreError>(())
         })?;
         rows.sort_by(|one, other| (&one.meter, one.start).cmp(&(&other.meter, other.start)));
         Ok(rows)
@@ -213,12 +215,12 @@ impl Reader {
 
     /// Hands over, in their order, the lines of the ledger from which the intervals with `from <= start < to` follow: these
     /// quarter-hours and the one before them, the lists of meters that they go by, and everything that was posted.
-    pub fn book(
+    pub fn book<E: From<StoreError>>(
         &self,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
-        visit: &mut dyn FnMut(&Line) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        mut visit: impl FnMut(&Line) -> Result<(), E>,
+    ) -> Result<(), E> {
         let pool = self.pool();
         let failed = StoreError::database(pool.path());
         pool.ask(|connection| {
@@ -240,11 +242,15 @@ impl Reader {
 
     /// The last catalog: what the gateway watches, or watched last.
     pub fn catalog(&self) -> Result<Option<Arc<Catalog>>, StoreError> {
-        let sql = "SELECT seq, sha256 FROM catalog ORDER BY seq DESC LIMIT 1";
+        Ok(self.newest_catalog()?.map(|held| held.catalog))
+    }
+
+    /// The last catalog, with its hash.
+    pub fn newest_catalog(&self) -> Result<Option<HeldCatalog>, StoreError> {
+        let sql = "SELECT seq, sha256, wall FROM catalog ORDER BY seq DESC LIMIT 1";
         self.ask(|connection| {
-            let newest =
-                connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            newest.map(|(seq, sha256)| self.catalog_at(connection, seq, sha256)).transpose()
+            let newest = connection.query_row(sql, [], found).optional()?;
+            newest.map(|found| self.held(connection, found)).transpose()
         })
     }
 
@@ -259,18 +265,19 @@ impl Reader {
                            SELECT seq, sha256, wall, filed, lead(filed) OVER (ORDER BY seq) AS ended FROM catalog)
                        WHERE filed < ?2 AND (ended IS NULL OR ended > ?1) ORDER BY seq";
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement
-                .query_map(params![filed_text(from), filed_text(to)], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
-                })?;
-            rows.map(|row| {
-                let (seq, sha256, wall): (i64, String, _) = row?;
-                let since = wall.and_then(|text| text.parse().ok());
-                let catalog = self.catalog_at(connection, seq, sha256)?;
-                Ok(HeldCatalog { seq: Seq(seq.cast_unsigned()), since, catalog })
-            })
-            .collect()
+            let rows = statement.query_map(params![filed_text(from), filed_text(to)], found)?;
+            rows.map(|row| self.held(connection, row?)).collect()
         })
+    }
+
+    fn held(&self, connection: &Connection, found: Found) -> Result<HeldCatalog, Failed> {
+        let Found { seq, sha256, wall } = found;
+        let since = wall.and_then(|text| text.parse().ok());
+        let hash = sha256.parse().map_err(|fault| {
+            Failed::Line("catalog", seq, <serde_json::Error as de::Error>::custom(fault))
+        })?;
+        let catalog = self.catalog_at(connection, seq, sha256)?;
+        Ok(HeldCatalog { seq: Seq(seq.cast_unsigned()), since, sha256: hash, catalog })
     }
 
     fn catalog_at(
@@ -304,6 +311,11 @@ impl Reader {
             let altered_catalogs = altered_catalogs(&transaction, &told)?;
             Ok(ChainReport { journal, ledger, altered_catalogs })
         })
+    }
+
+    /// The end of the ledger's chain.
+    pub fn ledger_head(&self) -> Result<Chain, StoreError> {
+        self.ask(|connection| Ok(Heads::read(connection)?.ledger))
     }
 
     /// What the directory holds and how far it got.
@@ -351,6 +363,17 @@ impl Reader {
         let pool = &self.shared.ledger;
         pool.ask(|connection| question(connection).map_err(|failed| failed.at(pool.path())))
     }
+}
+
+/// A line of the table of catalogs.
+struct Found {
+    seq: i64,
+    sha256: String,
+    wall: Option<String>,
+}
+
+fn found(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
+    Ok(Found { seq: row.get(0)?, sha256: row.get(1)?, wall: row.get(2)? })
 }
 
 /// A question that failed, before it is said on which file.

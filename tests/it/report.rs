@@ -45,7 +45,6 @@ impl Reported {
         let printed = succeed(
             Command::new(COLDWATCH)
                 .args(["report", "--data", "data", "--out", "reports"])
-                .args(["--operator-name", "Example Colocation"])
                 .args(period)
                 .current_dir(folder.path()),
         );
@@ -92,7 +91,11 @@ impl Reported {
     fn proves_what_is_true(&self) {
         assert_eq!(self.report["period"]["from"], self.truth["from"]);
         assert_eq!(self.report["period"]["to"], self.truth["to"]);
-        assert_eq!(self.report["figure"]["verdict"], "reported", "{:#}", self.report["figure"]);
+        assert_eq!(
+            self.report["figures"][0]["verdict"], "reported",
+            "{:#}",
+            self.report["figures"][0]
+        );
         // In this hall nothing lies between the IT meters and the racks, so the racks' energy is IT energy.
         let (facility, it) = (self.true_kwh("facility_kwh"), self.true_kwh("it_kwh"));
         let (facility_steps, it_steps) = (self.steps_kwh("facility"), self.steps_kwh("it"));
@@ -102,7 +105,7 @@ impl Reported {
         assert!((it_found - it).abs() <= it_steps, "{it_found} {it}");
         let ratio = facility / it;
         let slack = ratio * (facility_steps / facility + it_steps / it);
-        let found = self.number("/figure/value");
+        let found = self.number("/figures/0/value");
         assert!((found - ratio).abs() <= slack, "{found} for {ratio} ± {slack}");
         for (name, truth) in self.truth["meters"].as_object().unwrap() {
             let found_kwh = self.meter(name)["amount"].as_f64().unwrap();
@@ -141,7 +144,7 @@ fn energies_of_a_simulated_weekend_are_the_halls_own() {
     let reported = Reported::new("2026-10-23", 3, &["--from", "2026-10-23", "--to", "2026-10-25"]);
     reported.proves_what_is_true();
     reported.says_what_befell();
-    let title = reported.report["figure"]["title"].as_str().unwrap();
+    let title = reported.report["figures"][0]["title"].as_str().unwrap();
     assert_eq!(title, "iPUE2 (2026-10-23:2026-10-25)");
     assert!((reported.number("/period/hours") - 73.0).abs() < 1e-9);
     let html = fs::read_to_string(reported.html()).unwrap();
@@ -163,9 +166,9 @@ fn refuses_what_is_not_there(reported: &Reported) {
     let talk = String::from_utf8(month.stderr).unwrap();
     assert!(talk.contains("not reported: ") && talk.contains("is needed"), "{talk}");
     let answer = json(&reported.folder.path().join("refused/month-hall-2026-10.json"));
-    assert_eq!(answer["figure"]["verdict"], "refused");
-    assert_eq!(answer["figure"]["value"], Value::Null);
-    assert_eq!(answer["figure"]["refusals"][0]["code"], "low_coverage");
+    assert_eq!(answer["figures"][0]["verdict"], "refused");
+    assert_eq!(answer["figures"][0]["value"], Value::Null);
+    assert_eq!(answer["figures"][0]["refusals"][0]["code"], "low_coverage");
     let elsewhere = report(&["--month", "2025-02"]);
     assert!(String::from_utf8(elsewhere.stderr).unwrap().contains("no energy in this period"));
 }
@@ -185,11 +188,12 @@ fn a_report_from_nowhere_and_one_without_a_period_are_errors() {
     let (code, talk) = report(&["--data", "nowhere", "--month", "2026-10"]);
     assert!(code == Some(1) && talk.contains("no such directory"), "{talk}");
     for wrong in [
-        vec!["--data", "."],
         vec!["--month", "2026-10"],
         vec!["--data", ".", "--month", "2026-13"],
         vec!["--data", ".", "--from", "2026-10-01"],
-        vec!["--data", ".", "--month", "2026-10", "--format", "pdf"],
+        vec!["--data", ".", "--month", "2026-10", "--format", "docx"],
+        vec!["--data", ".", "--month", "2026-10", "--year", "2026"],
+        vec!["--data", ".", "--lang", "fr"],
     ] {
         assert_eq!(report(&wrong).0, Some(2), "{wrong:?}");
     }
@@ -241,7 +245,7 @@ fn a_month_is_reported_and_a_browser_shows_it_without_asking_anybody() {
     let net_log = folder.join("net.json");
     let net_log_argument = format!("--log-net-log={}", net_log.display());
     let (dom, complaints) = browse(folder, &["--dump-dom", &net_log_argument], &page);
-    let title = reported.report["figure"]["title"].as_str().unwrap();
+    let title = reported.report["figures"][0]["title"].as_str().unwrap();
     assert_eq!(title, "iPUE2 (2026-10-01:2026-10-31)");
     assert!(dom.contains(title) && dom.contains("<svg"), "{dom}");
     for word in ["CONSOLE", "Refused to", "violates"] {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rules::{
-    plant::{AssetKind, Carrier, Category, Detail, Meter, Role},
+    plant::{AssetKind, Carrier, Category, Detail, Meter, Role, Share},
     units::Unit,
 };
 
@@ -11,7 +11,7 @@ use super::{declared::Declared, devices::Reported};
 use crate::{
     codec::Encoding,
     profile::{Map, ModbusPoint},
-    table::Table,
+    table::{Faults, Table},
 };
 
 const ROLES: &[(&str, Role)] = &[
@@ -52,6 +52,9 @@ pub(super) fn read(table: &Table<'_>) -> Detail {
     });
     let feed = table.text("feed", "A").map(|feed| feed.value.to_owned());
     let serial = table.text("serial", "K-104233").map(|serial| serial.value.to_owned());
+    let model = table.text("model", "Acme PM-5").map(|model| model.value.to_owned());
+    let twin = table.text("twin", "utility-b").map(|twin| twin.value.into());
+    let share = share(table);
     let accuracy_percent = class(table, "accuracy_class");
     let ct_ratio = ct_ratio(table);
     let ct_accuracy_percent = class(table, "ct_class");
@@ -73,6 +76,9 @@ pub(super) fn read(table: &Table<'_>) -> Detail {
             category,
             feed,
             serial,
+            model,
+            twin,
+            share,
             accuracy_percent,
             ct_ratio,
             ct_accuracy_percent,
@@ -84,6 +90,42 @@ pub(super) fn read(table: &Table<'_>) -> Detail {
         })
     };
     meter().map_or(Detail::None, Detail::Meter)
+}
+
+/// The part of a meter that is the data centre's, with the rule by which it was found.
+fn share(table: &Table<'_>) -> Option<Share> {
+    let part = table.number("share", "0.62");
+    let basis = table.text("share_basis", "metered thermal energy of 2025");
+    match (part, basis) {
+        (Some(part), _) if !(part.value > 0.0 && part.value <= 1.0) => {
+            table.fault(
+                part.span,
+                "\"share\" is no part of a whole",
+                "write it as a number above 0 and up to 1: share = 0.62",
+            );
+            None
+        }
+        (Some(part), Some(basis)) => {
+            Some(Share { part: part.value, basis: basis.value.to_owned() })
+        }
+        (Some(part), None) => {
+            table.fault(
+                part.span,
+                format!("{} has a share without a rule", table.title()),
+                "say how it was found: share_basis = \"metered thermal energy of 2025\"",
+            );
+            None
+        }
+        (None, Some(basis)) => {
+            table.fault(
+                basis.span,
+                "\"share_basis\" stands without \"share\"",
+                "give the part of the meter that is the data centre's: share = 0.62",
+            );
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 /// The limit of error of an accuracy class in percent: 0.5 for `0.5S` (IEC 62053-22) or `C` (MID, EN 50470-3).
@@ -171,4 +213,23 @@ fn register(point: &ModbusPoint) -> Option<Register> {
         Encoding::F32 | Encoding::F64 => Register { step_kwh: 0.0, modulus_kwh: None, float32 },
         Encoding::Bits { .. } | Encoding::Enumeration | Encoding::Text { .. } => return None,
     })
+}
+
+/// A twin is another meter of the file.
+pub(super) fn check_twins(declared: &[Declared<'_>], faults: &Faults<'_>) {
+    for asset in declared {
+        let Detail::Meter(Meter { twin: Some(twin), .. }) = &asset.detail else { continue };
+        let other = declared.iter().find(|other| other.name.value == *twin);
+        let is_meter = other.is_some_and(|other| other.kind == AssetKind::Meter);
+        if !is_meter || *twin == asset.name.value {
+            faults.add(
+                asset.name.span.clone(),
+                format!(
+                    "\"{}\" names \"{twin}\" as its twin, which is no other meter",
+                    asset.name.value
+                ),
+                "name the [[meter]] that measures the same, or leave twin out",
+            );
+        }
+    }
 }

@@ -33,6 +33,7 @@ mod load;
 mod meter_tree;
 mod meters;
 mod own_points;
+mod record;
 mod storage;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use rules::{
     messages::SiteInfo,
     metrics,
-    plant::{Asset, AssetKind, Detail, Plant},
+    plant::{Asset, AssetKind, Detail, Plant, SiteRecord},
     rule::RuleSpec,
 };
 
@@ -79,11 +80,16 @@ fn read(
 ) -> Option<Site> {
     let document = table::parse(source, faults);
     let root = Table::new(faults, document.get_ref(), 0..0, "the site file");
-    let info = site_table(&root);
+    let (info, mut record) = site_table(&root, library, faults).unzip();
+    let info = info.flatten();
     let api = api::read(&root, secret);
     let mut declared = assets::read(&root);
     let devices = devices::read(&root, library, secret, faults);
     meters::take_register_from_profile(&mut declared, &devices);
+    meters::check_twins(&declared, faults);
+    if let Some(record) = &mut record {
+        record::read(&root, &declared, record);
+    }
 
     let mut plant = Plant::default();
     if let Some(info) = &info {
@@ -91,7 +97,9 @@ fn read(
             name: info.id.as_str().into(),
             kind: AssetKind::Site,
             title: Some(info.name.clone()),
-            detail: Detail::None,
+            detail: record
+                .filter(|record| *record != SiteRecord::default())
+                .map_or(Detail::None, |record| Detail::Site(Box::new(record))),
         });
     }
     let places = edges::add_assets(&mut plant, &declared, &devices, faults);
@@ -108,7 +116,11 @@ fn read(
     Some(Site { info: info?, plant, devices, rules, storage, api, influxdb })
 }
 
-fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
+fn site_table(
+    root: &Table<'_>,
+    library: &Library,
+    faults: &Faults<'_>,
+) -> Option<(Option<SiteInfo>, SiteRecord)> {
     let Some(table) = root.table("site", "[site]") else {
         if !root.has("site") {
             root.fault(
@@ -138,14 +150,18 @@ fn site_table(root: &Table<'_>) -> Option<SiteInfo> {
             ),
         );
     }
+    let record = record::of_site(&table, library, faults);
     table.finish();
-    Some(SiteInfo {
-        id: id?.value.to_string(),
-        name: name?.value.to_owned(),
-        time_zone: time_zone?.value.to_owned(),
-        gateway: gateway?.value.to_owned(),
-        simulated,
-    })
+    let info = || {
+        Some(SiteInfo {
+            id: id?.value.to_string(),
+            name: name?.value.to_owned(),
+            time_zone: time_zone?.value.to_owned(),
+            gateway: gateway?.value.to_owned(),
+            simulated,
+        })
+    };
+    Some((info(), record))
 }
 
 /// `[rules] include = ["coolant", …]`; without it every rule file of the library is used.

@@ -1,18 +1,27 @@
 //! A small hall with a ledger that is easy to check by hand: every meter has the same energy in every quarter-hour.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use reports::compliance::{Audit, Compliance, Operator, Question};
+use configs::{library::Library, limits_file};
+use reports::{
+    compliance::{Audit, Compliance, Question},
+    language::Language,
+    note::Refusal,
+};
 use rules::{
+    book::{BookRow, Context, Entry, Line, MeterList, Posting, Standing},
     calendar::Zone,
+    chain::Hash,
     ledger::{INTERVAL, LedgerRow, Method, RegisterReading},
+    limits::Regulation,
     messages::SiteInfo,
     plant::{
         Asset, AssetId, AssetKind, Carrier, Category, Cdu, Detail, EdgeKind, Meter, Plant, Rack,
-        Role, Room, Supply,
+        Role, Room, SiteRecord, Supply,
     },
     ratio::Period,
+    time::BootId,
 };
 
 /// Energy of a quarter-hour by meter: facility 100 kWh, IT 80 kWh, of which a CDU's pumps take 2 kWh.
@@ -25,6 +34,8 @@ pub(crate) struct Hall {
     pub(crate) rows: Vec<LedgerRow>,
     pub(crate) period: Period,
     pub(crate) asked_at: DateTime<Utc>,
+    pub(crate) regulations: Vec<Regulation>,
+    pub(crate) postings: Vec<Posting>,
 }
 
 pub(crate) fn day(text: &str) -> NaiveDate {
@@ -38,6 +49,9 @@ pub(crate) fn meter(role: Role, category: Option<Category>) -> Meter {
         category,
         feed: None,
         serial: Some("PM-2204-17".to_owned()),
+        model: Some("PM-2204".to_owned()),
+        twin: None,
+        share: None,
         accuracy_percent: Some(0.5),
         ct_ratio: Some(320.0),
         ct_accuracy_percent: Some(0.5),
@@ -55,6 +69,12 @@ fn plant() -> Plant {
         plant.add_asset(Asset { name: name.into(), kind, title: None, detail })
     };
     let record = |role, category| Detail::Meter(meter(role, category));
+    let site = SiteRecord {
+        operator: Some("Example Colocation".to_owned()),
+        address: Some("1 Example Street, Berlin".to_owned()),
+        ..SiteRecord::default()
+    };
+    add("hall-1", AssetKind::Site, Detail::Site(Box::new(site)));
     add("room", AssetKind::Room, Detail::Room(Room { area_m2: 40.0 }));
     let utility = add("utility", AssetKind::Meter, record(Role::BoundaryIn, None));
     let it: Vec<AssetId> = ["it-a", "it-b"]
@@ -120,7 +140,15 @@ impl Hall {
             gateway: "gw-1".to_owned(),
             simulated: false,
         };
-        Self { site, plant: plant(), rows, period, asked_at: span.to + INTERVAL * 40 }
+        Self {
+            site,
+            plant: plant(),
+            rows,
+            period,
+            asked_at: span.to + INTERVAL * 40,
+            regulations: regulations(&["iso-iec-30134-2"]),
+            postings: Vec::new(),
+        }
     }
 
     /// The rows of a meter from one quarter-hour of the period to before another.
@@ -156,29 +184,92 @@ impl Hall {
         self.plant = changed;
     }
 
+    /// What a gateway writes of these rows: a list of meters, a line for each quarter-hour, later rows after them.
+    fn lines(&self) -> Vec<Line> {
+        let mut names: Vec<Arc<str>> = METERS.iter().map(|(name, _)| (*name).into()).collect();
+        names.extend(self.rows.iter().map(|row| Arc::clone(&row.meter)));
+        let mut seen = Vec::new();
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(Arc::clone(name));
+                true
+            }
+        });
+        let mut lines = Book::default();
+        lines.add(Entry::Meters(MeterList { catalog: Hash::of(b""), names }));
+        let mut quarters: BTreeMap<DateTime<Utc>, Vec<BookRow>> = BTreeMap::new();
+        let mut after = Vec::new();
+        for row in &self.rows {
+            let rows = quarters.entry(row.start).or_default();
+            let known = rows.iter().any(|known| known.row.meter == row.meter);
+            let standing = if known { Standing::Repeated } else { Standing::First };
+            let row = BookRow { standing, row: row.clone() };
+            if known { after.push(row) } else { rows.push(row) }
+        }
+        let quarters = quarters.into_values().chain(after.into_iter().map(|row| vec![row]));
+        quarters.for_each(|rows| lines.quarter(rows));
+        self.postings.iter().for_each(|posting| lines.add(Entry::Posting(posting.clone())));
+        lines.lines
+    }
+
     pub(crate) fn answer(&self) -> Compliance {
-        let operator = Operator {
-            name: Some("Example Colocation".to_owned()),
-            address: Some("1 Example Street, Berlin".to_owned()),
-        };
         let question = Question {
             site: &self.site,
             plant: &self.plant,
             period: self.period,
             asked_at: self.asked_at,
             version: "0.0.0",
-            operator,
+            regulations: &self.regulations,
             plant_changes: Vec::new(),
+            catalog: Hash::of(b"catalog"),
+            ledger: None,
         };
         let mut audit = Audit::new(question).unwrap();
-        self.rows.iter().for_each(|row| audit.take(row));
+        self.lines().iter().for_each(|line| audit.take(line).unwrap());
         audit.finish()
     }
 
     /// Why the figure is refused: the codes.
     pub(crate) fn refusals(&self) -> Vec<&'static str> {
-        self.answer().figure.refusals.iter().map(|refusal| refusal.code).collect()
+        self.answer().figure().refusals.iter().map(Refusal::code).collect()
     }
+
+    /// What is said beside the figures.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.answer().notes.iter().map(|note| note.text(Language::English)).collect()
+    }
+
+    /// The first of them in words.
+    pub(crate) fn why(&self) -> String {
+        self.answer().figure().refusals[0].text(Language::English)
+    }
+}
+
+/// Lines in their order, each with what is known before it.
+#[derive(Default)]
+struct Book {
+    lines: Vec<Line>,
+    context: Context,
+}
+
+impl Book {
+    fn add(&mut self, entry: Entry) {
+        let line = u64::try_from(self.lines.len()).unwrap() + 1;
+        let line = Line { line, seq: line, boot: BootId(1), recorded: None, entry };
+        self.context.take(&line).unwrap();
+        self.lines.push(line);
+    }
+
+    fn quarter(&mut self, rows: Vec<BookRow>) {
+        let line = u64::try_from(self.lines.len()).unwrap() + 1;
+        self.add(Entry::Quarter(self.context.write(line, rows)));
+    }
+}
+
+/// Shipped texts, by name.
+pub(crate) fn regulations(names: &[&str]) -> Vec<Regulation> {
+    let library = Library::shipped();
+    names.iter().map(|name| limits_file::read(library.limits(name).unwrap()).unwrap()).collect()
 }
 
 pub(crate) fn names(names: &[&str]) -> Vec<Arc<str>> {

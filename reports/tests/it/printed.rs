@@ -1,6 +1,6 @@
 //! How a report is printed.
 
-use reports::render;
+use reports::{language::Language, render};
 use rules::{ledger::Method, register::Flag};
 
 use crate::hall::Hall;
@@ -43,7 +43,7 @@ fn json_of_an_eventful_weekend() {
 
 #[test]
 fn text_of_an_eventful_weekend() {
-    insta::assert_snapshot!(text(&render::html(&eventful().answer())));
+    insta::assert_snapshot!(text(&render::html(&eventful().answer(), Language::English)));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn text_of_a_refused_report_begins_with_the_reasons() {
     let mut hall = Hall::measured("2026-09-01", "2026-09-02");
     hall.declare("it-b", |meter| meter.category = None);
     hall.lose("utility", 50..100);
-    let text = text(&render::html(&hall.answer()));
+    let text = text(&render::html(&hall.answer(), Language::English));
     let (reasons, figures) = text.split_once("No figure").unwrap();
     assert!(reasons.contains("Not reported") && reasons.contains("low_coverage"), "{reasons}");
     assert!(reasons.contains("no_category"), "{reasons}");
@@ -60,7 +60,7 @@ fn text_of_a_refused_report_begins_with_the_reasons() {
 
 #[test]
 fn a_document_fetches_nothing_and_runs_nothing() {
-    let html = render::html(&eventful().answer());
+    let html = render::html(&eventful().answer(), Language::English);
     for word in ["http://", "https://", "<script", "@import", "url(", "src=", "javascript:"] {
         assert!(!html.contains(word), "{word}");
     }
@@ -73,7 +73,7 @@ fn text_from_sites_and_devices_is_escaped() {
     hall.site.name = "<script>alert(1)</script> & \"Hall\"".to_owned();
     hall.declare("utility", |meter| meter.serial = Some("<img src=x onerror=y>".to_owned()));
     hall.rows[3].meter = "</style><b>".into();
-    let html = render::html(&hall.answer());
+    let html = render::html(&hall.answer(), Language::English);
     for raw in ["<script", "<img", "</style><b>"] {
         assert!(!html.contains(raw), "{raw}");
     }
@@ -85,7 +85,10 @@ fn nothing_is_printed_that_is_no_number() {
     let mut empty = Hall::measured("2026-09-01", "2026-09-02");
     empty.rows.clear();
     for hall in [empty, eventful()] {
-        let (html, json) = (render::html(&hall.answer()), render::json(&hall.answer()).unwrap());
+        let (html, json) = (
+            render::html(&hall.answer(), Language::English),
+            render::json(&hall.answer()).unwrap(),
+        );
         for word in ["NaN", "inf\"", "inf ", "None", "Some("] {
             assert!(!html.contains(word) && !json.contains(word), "{word}");
         }

@@ -150,8 +150,19 @@ impl Quarter {
         true
     }
 
+    /// Of the meters that are not in the list.
+    pub fn meters_beside(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.others.iter().map(|other| &other.row.meter)
+    }
+
+    /// The register before the interval, where it is not what the line before ends with.
+    pub fn first_reading(&self, place: u32) -> Option<Option<RegisterReading>> {
+        let found = self.first.binary_search_by_key(&place, |(number, _)| *number).ok()?;
+        Some(self.first[found].1.map(|reading| reading.at(self.start)))
+    }
+
     /// The register after the interval.
-    pub(super) fn last_reading(&self, place: usize) -> Option<RegisterReading> {
+    pub fn last_reading(&self, place: usize) -> Option<RegisterReading> {
         self.last.get(place).copied().flatten().map(|reading| reading.at(self.start))
     }
 

@@ -144,6 +144,7 @@ impl Planner {
         match &self.plant.asset(asset).detail {
             Detail::Meter(meter) => UNBALANCE_LOAD_FLOOR * meter.max_power_kw,
             Detail::None
+            | Detail::Site(_)
             | Detail::Room(_)
             | Detail::Rack(_)
             | Detail::Loop(_)
@@ -259,6 +260,7 @@ impl Planner {
         match &self.plant.asset(asset).detail {
             Detail::Loop(detail) => Some(detail.clone()),
             Detail::None
+            | Detail::Site(_)
             | Detail::Room(_)
             | Detail::Rack(_)
             | Detail::Cdu(_)
@@ -430,6 +432,7 @@ impl Planner {
         match &self.plant.asset(room).detail {
             Detail::Room(room) => room.area_m2,
             Detail::None
+            | Detail::Site(_)
             | Detail::Rack(_)
             | Detail::Loop(_)
             | Detail::Cdu(_)
@@ -470,6 +473,7 @@ impl Planner {
         match &self.plant.asset(asset).detail {
             Detail::Rack(rack) => rack.design_power_kw,
             Detail::None
+            | Detail::Site(_)
             | Detail::Room(_)
             | Detail::Loop(_)
             | Detail::Cdu(_)

@@ -1,11 +1,6 @@
 //! `coldwatch simulate --into`: weeks of a hall on a virtual clock, ending in a data directory as a gateway leaves it.
 
-use std::{
-    fs,
-    io::{IsTerminal, Write},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use chrono::{Days, NaiveDate};
@@ -21,7 +16,10 @@ use store::{
     record::{Catalog, Record},
 };
 
-use crate::gateway::{engine_of, restart};
+use crate::{
+    cli::progress::Progress,
+    gateway::{engine_of, restart},
+};
 
 /// What the hall itself says about the period, beside what coldwatch recorded.
 const TRUTH: &str = "truth.json";
@@ -61,7 +59,11 @@ impl Recording<'_> {
                 break;
             }
             playback.advance();
-            progress.show(playback.elapsed(), (to - from).to_std()?);
+            let (done, all) = (playback.elapsed(), (to - from).to_std()?);
+            progress.show(done.as_secs(), all.as_secs(), || {
+                let days = |span: Duration| span.as_secs_f64() / 86_400.0;
+                format!("simulating: {:.1} of {:.0} days", days(done), days(all))
+            });
         }
         progress.clear();
         log.close(&playback)?;
@@ -150,37 +152,5 @@ fn now(playback: &Playback) -> Now {
     Now {
         mono: SINCE_BOOT.plus(playback.elapsed()),
         wall: Wall { utc: playback.now(), trust: Trust::Synchronised },
-    }
-}
-
-/// How far it is, where somebody looks.
-struct Progress {
-    shown: Option<u64>,
-    watched: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { shown: None, watched: std::io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, done: Duration, all: Duration) {
-        let percent = done.as_secs() * 100 / all.as_secs().max(1);
-        if self.watched && self.shown != Some(percent) {
-            self.shown = Some(percent);
-            // When stderr is closed there is nobody left to tell.
-            let _ = write!(
-                std::io::stderr(),
-                "\rsimulating: {:.1} of {:.0} days, {percent} %",
-                done.as_secs_f64() / 86_400.0,
-                all.as_secs_f64() / 86_400.0
-            );
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown.take().is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
 }

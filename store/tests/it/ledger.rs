@@ -80,11 +80,11 @@ fn a_second_value_for_an_interval_is_kept_beside_the_first_and_not_counted() {
     let (mut context, mut told) = (Context::default(), Vec::new());
     let reader = Reader::open(dir.path()).unwrap();
     reader
-        .book(at(day.0), at(day.1), &mut |line| {
+        .book(at(day.0), at(day.1), |line| {
             for found in context.rows(line).unwrap() {
                 told.push((line.line, line.recorded, found.standing, found.row.amount));
             }
-            Ok(())
+            Ok::<_, StoreError>(())
         })
         .unwrap();
     let second = |n| Some(start() + TimeDelta::seconds(n));
