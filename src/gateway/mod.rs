@@ -8,6 +8,7 @@ mod own_points;
 mod pipeline;
 pub(crate) mod port;
 mod recorder;
+mod reply_times;
 pub(crate) mod restart;
 
 use std::{

@@ -57,9 +57,10 @@ impl Pipeline {
         engine: Engine,
         clock: Clock,
         links: Links,
-        recorder: Recorder,
+        mut recorder: Recorder,
         forwarding: Option<Forwarding>,
     ) -> (Self, Port) {
+        recorder.watch(engine.plant());
         let (port, requests) = Port::new(recorder.durable());
         let pipeline = Self {
             own: OwnPoints::of(engine.plant()),
@@ -233,6 +234,7 @@ impl Pipeline {
         restart::say_what_is_gone(&restored);
         self.events.events.extend(restored.events);
         self.own = OwnPoints::of(self.engine.plant());
+        self.recorder.watch(self.engine.plant());
         let catalog = restart::catalog(&self.engine);
         let what = What::Gateway { what: "took the changed configuration".to_owned() };
         self.engine.note(&now, what, &mut self.events);

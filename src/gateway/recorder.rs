@@ -2,12 +2,14 @@
 
 use std::{mem, time::Duration};
 
-use rules::{engine::Events, time::Now, value::Sample};
+use rules::{engine::Events, plant::Plant, time::Now, value::Sample};
 use store::{
     log::{Durable, Storing, Writer},
     record::{Record, Seq},
 };
 use tokio::{sync::watch, time::Instant};
+
+use super::reply_times::ReplyTimes;
 
 /// Samples that a broker waits for are written after this long at the latest; all others with the next tick.
 const OWED_WITHIN: Duration = Duration::from_millis(50);
@@ -17,6 +19,7 @@ pub(super) struct Recorder {
     writer: Option<Writer>,
     durable: watch::Receiver<Durable>,
     gathered: Vec<Sample>,
+    reply_times: ReplyTimes,
     /// The last record that was handed over.
     last: Seq,
     owed_by: Option<Instant>,
@@ -30,7 +33,13 @@ impl Recorder {
             None => watch::channel(Durable { seq: Seq::default(), storing: Storing::Stored }).1,
         };
         let last = durable.borrow().seq;
-        Self { writer, durable, gathered: Vec::new(), last, owed_by: None }
+        let reply_times = ReplyTimes::default();
+        Self { writer, durable, gathered: Vec::new(), reply_times, last, owed_by: None }
+    }
+
+    /// The plant that later samples are of.
+    pub(super) fn watch(&mut self, plant: &Plant) {
+        self.reply_times = ReplyTimes::of(plant);
     }
 
     /// False for a gateway that keeps nothing.
@@ -48,7 +57,7 @@ impl Recorder {
 
     pub(super) fn gather(&mut self, samples: &[Sample]) {
         if self.keeps() {
-            self.gathered.extend_from_slice(samples);
+            self.reply_times.thin(samples, &mut self.gathered);
         }
     }
 
