@@ -5,6 +5,8 @@ use std::process::ExitCode;
 mod api;
 mod cli;
 mod gateway;
+mod people;
+mod secret_file;
 
 fn main() -> ExitCode {
     cli::main()

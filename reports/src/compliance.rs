@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rules::{
-    book::{Cause, PublicKey},
+    book::Cause,
     calendar::{Span, UnknownZone},
     chain::Hash,
     ledger::RegisterReading,
@@ -18,6 +18,7 @@ use rules::{
     plant::{Carrier, Meter, Plant, Role},
     ratio::Period,
     register::Flag,
+    signing::PublicKey,
 };
 use serde::Serialize;
 

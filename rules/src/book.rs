@@ -8,15 +8,16 @@
 //! {"line":2,"seq":9,"boot":"…","recorded":"…","quarter":{"start":"2026-10-01T00:00:00Z","meters":1,"amount":[12.5,11.9],…}}
 //! ```
 
+mod check;
 mod columns;
 mod entry;
+mod keys;
 
 pub use self::{
+    check::{CORRECTION_AT_MOST, Unfit},
     columns::{Odd, Quarter},
-    entry::{
-        Cause, Correction, Entry, KeyChange, KeyEvent, MeterList, Posting, PublicKey, Seal,
-        Signature,
-    },
+    entry::{Cause, Correction, Entry, KeyChange, KeyEvent, MeterList, Posting, Seal, Signature},
+    keys::{Keys, Untrusted},
 };
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -47,6 +47,7 @@ pub mod ratio;
 pub mod register;
 pub mod replay;
 pub mod rule;
+pub mod signing;
 pub mod time;
 pub mod uncertainty;
 pub mod units;

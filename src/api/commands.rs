@@ -97,7 +97,7 @@ pub(super) async fn command(
 }
 
 /// Whose name stands on the command.
-fn name(caller: &Caller, wanted: Option<String>) -> Result<String, Problem> {
+pub(super) fn name(caller: &Caller, wanted: Option<String>) -> Result<String, Problem> {
     let Some(wanted) = wanted.filter(|wanted| **wanted != *caller.name) else {
         return Ok(caller.name.to_string());
     };

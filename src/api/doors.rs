@@ -30,7 +30,8 @@ use configs::api::{Api, Role};
 use subtle::ConstantTimeEq;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{people, problem::Problem, socket, token};
+use super::{problem::Problem, socket, token};
+use crate::people;
 
 /// What is known of the other end of a connection.
 #[derive(Clone)]

@@ -19,9 +19,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     doors::{Connection, Peer},
-    people,
     stall::Stall,
 };
+use crate::people;
 
 /// Connections at once, for each way in: a crowd on the network does not shut out who stands at the gateway. One more
 /// is closed at once.

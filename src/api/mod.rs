@@ -3,7 +3,7 @@
 //! - `listen` takes connections on a Unix socket (`socket` makes it) and on an address, with limits to each.
 //! - `doors` decides who comes in: peer credentials on the socket, tokens (`token`) elsewhere, Host and Origin everywhere.
 //! - `router` names the routes; `openapi` describes them; `problem` is what they answer when they cannot.
-//! - `site`, `history`, `past` and `metrics` show, `commands` acts.
+//! - `site`, `history`, `past` and `metrics` show, `commands` acts, `postings` enters.
 //! - `hub` keeps the newest changes, from which `stream` serves any number of clients.
 //!
 //! The gateway is asked only through its `Port`, which shows nothing that is not on disk.
@@ -19,7 +19,7 @@ mod metrics;
 mod moment;
 mod openapi;
 mod past;
-mod people;
+mod postings;
 mod problem;
 mod router;
 mod site;

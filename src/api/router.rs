@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    commands, doors::Connection, history, metrics, openapi, past, problem::Problem, site,
+    commands, doors::Connection, history, metrics, openapi, past, postings, problem::Problem, site,
     state::App, stream,
 };
 
@@ -32,6 +32,7 @@ pub(super) fn router(app: App) -> Router {
         .routes(routes!(past::ledger))
         .routes(routes!(commands::command))
         .routes(routes!(commands::reload))
+        .routes(routes!(postings::post))
         .routes(routes!(metrics::metrics))
         .routes(routes!(site::ready))
         .routes(routes!(openapi::openapi))

@@ -3,7 +3,10 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::http::StatusCode;
-use rules::messages::{Command, Outcome, Snapshot};
+use rules::{
+    book::Posting,
+    messages::{Command, Outcome, Snapshot},
+};
 use store::Reader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -54,9 +57,18 @@ impl Shared {
 
     /// Answers after it is on disk.
     pub(super) async fn command(&self, command: Command) -> Result<Outcome, Problem> {
-        self.port.command(command).await.map_err(|why| match why {
-            NotTaken::NotStored => Problem::not_stored(),
-            NotTaken::Stopped => Problem::stopped(),
-        })
+        self.port.command(command).await.map_err(not_taken)
+    }
+
+    /// Answers after it is on disk. It has been checked.
+    pub(super) async fn post(&self, posting: Posting) -> Result<(), Problem> {
+        self.port.post(posting).await.map_err(not_taken)
+    }
+}
+
+fn not_taken(why: NotTaken) -> Problem {
+    match why {
+        NotTaken::NotStored => Problem::not_stored(),
+        NotTaken::Stopped => Problem::stopped(),
     }
 }

@@ -18,8 +18,11 @@ mod completions;
 mod connect;
 mod dashboard;
 mod demo;
+mod desk;
 mod document;
 mod files;
+mod key;
+mod key_file;
 mod man;
 mod progress;
 mod reload;
@@ -57,6 +60,7 @@ enum Command {
     Calc(calc::Args),
     Check(check::Args),
     Completions(completions::Args),
+    Key(key::Args),
     Man(man::Args),
     Reload(reload::Args),
     Report(report::Args),
@@ -76,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Calc(args) => calc::run(args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Report(args) => report::run(&args),

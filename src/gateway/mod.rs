@@ -4,6 +4,7 @@ pub(crate) mod clock;
 mod gate;
 mod kept;
 mod links;
+pub(crate) mod offline;
 mod own_points;
 mod pipeline;
 pub(crate) mod port;

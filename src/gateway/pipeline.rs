@@ -23,7 +23,7 @@ use super::{
     kept::Forwarding,
     links::Links,
     own_points::OwnPoints,
-    port::{Asked, NotTaken, Port, Reload, Requests},
+    port::{Asked, NotTaken, Port, Posted, Reload, Requests},
     recorder::{self, Recorder},
     restart,
 };
@@ -101,6 +101,7 @@ impl Pipeline {
                 }
                 Ok(()) = durable.changed(), if keeps => {}
                 Some(asked) = self.requests.commands.recv() => self.command(asked),
+                Some(posted) = self.requests.postings.recv() => self.post(posted),
                 Some(reload) = self.requests.reloads.recv() => {
                     self.reload(reload).await;
                     linked = true;
@@ -194,6 +195,23 @@ impl Pipeline {
             self.recorder.write(&now, recorder::records(&mut self.events).chain([done]));
         }
         self.gate.answer(self.recorder.last(), reply, outcome);
+        self.publish();
+    }
+
+    /// Written down as it is, with a line in the journal that says so.
+    fn post(&mut self, posted: Posted) {
+        let Posted { posting, reply } = posted;
+        if matches!(self.recorder.durable().borrow().storing, Storing::NotStored { .. }) {
+            // Who no longer waits is no trouble.
+            let _ = reply.send(Err(NotTaken::NotStored));
+            return;
+        }
+        let now = self.clock.now();
+        let what = What::Gateway { what: format!("ledger: {posting}") };
+        self.engine.note(&now, what, &mut self.events);
+        let noted = recorder::records(&mut self.events).chain([Record::Posting(posting)]);
+        self.recorder.write(&now, noted);
+        self.gate.answer(self.recorder.last(), reply, Outcome::Done);
         self.publish();
     }
 

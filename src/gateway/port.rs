@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use configs::site::Site;
-use rules::messages::{Command, Feed, Outcome, Snapshot};
+use rules::{
+    book::Posting,
+    messages::{Command, Feed, Outcome, Snapshot},
+};
 use store::{
     Reader,
     log::{Durable, Storing},
@@ -26,6 +29,7 @@ pub(crate) struct Port {
     attach: mpsc::Sender<oneshot::Sender<Attached>>,
     snapshots: mpsc::Sender<oneshot::Sender<Snapshot>>,
     commands: mpsc::Sender<Asked>,
+    postings: mpsc::Sender<Posted>,
     reloads: mpsc::Sender<Reload>,
     durable: watch::Receiver<Durable>,
     /// Reads the configuration again.
@@ -42,6 +46,7 @@ pub(super) struct Requests {
     pub(super) attach: mpsc::Receiver<oneshot::Sender<Attached>>,
     pub(super) snapshots: mpsc::Receiver<oneshot::Sender<Snapshot>>,
     pub(super) commands: mpsc::Receiver<Asked>,
+    pub(super) postings: mpsc::Receiver<Posted>,
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
@@ -54,6 +59,12 @@ pub(crate) struct Attached {
 /// A command, and who waits for what comes of it.
 pub(super) struct Asked {
     pub(super) command: Command,
+    pub(super) reply: oneshot::Sender<Result<Outcome, NotTaken>>,
+}
+
+/// Something for the ledger that was checked, and who waits until it is on disk.
+pub(super) struct Posted {
+    pub(super) posting: Box<Posting>,
     pub(super) reply: oneshot::Sender<Result<Outcome, NotTaken>>,
 }
 
@@ -87,18 +98,20 @@ impl Port {
         let (attach_in, attach) = mpsc::channel(ATTACH_QUEUE);
         let (snapshots_in, snapshots) = mpsc::channel(ATTACH_QUEUE);
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (postings_in, postings) = mpsc::channel(1);
         let (reloads_in, reloads) = mpsc::channel(1);
         let port = Self {
             attach: attach_in,
             snapshots: snapshots_in,
             commands: commands_in,
+            postings: postings_in,
             reloads: reloads_in,
             durable,
             load: None,
             store: None,
             forwarding: None,
         };
-        (port, Requests { attach, snapshots, commands, reloads })
+        (port, Requests { attach, snapshots, commands, postings, reloads })
     }
 
     /// The same way in, with what does not go through the pipeline.
@@ -153,6 +166,14 @@ impl Port {
         let sent = self.commands.send(Asked { command, reply }).await;
         sent.map_err(|_closed| NotTaken::Stopped)?;
         answer.await.map_err(|_dropped| NotTaken::Stopped)?
+    }
+
+    /// Answers when it is on disk. It has been checked.
+    pub(crate) async fn post(&self, posting: Posting) -> Result<(), NotTaken> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.postings.send(Posted { posting: Box::new(posting), reply }).await;
+        sent.map_err(|_closed| NotTaken::Stopped)?;
+        answer.await.map_err(|_dropped| NotTaken::Stopped)?.map(drop)
     }
 
     /// Returns when the pipeline is gone.

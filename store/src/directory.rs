@@ -62,6 +62,18 @@ impl Options {
             segment_span: log.segment_span,
         }
     }
+
+    /// For whoever adds a line and goes: nothing grows too old, and nothing is too much.
+    pub fn keeping_everything(dir: PathBuf) -> Self {
+        let for_ever = 36_500 * DAY;
+        Self {
+            cap_bytes: u64::MAX,
+            keep_raw: for_ever,
+            keep_minutes: for_ever,
+            keep_quarters: for_ever,
+            ..Self::new(dir)
+        }
+    }
 }
 
 /// A data directory that this process writes to.

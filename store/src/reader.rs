@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::{
-    book::{Context, Line},
+    book::{Context, Entry, Keys, Line, Posting, Untrusted},
     chain::{Broken, Chain, Hash, Misfit},
     ledger::{INTERVAL, LedgerRow, interval_start},
     messages::Outcome,
@@ -230,11 +230,7 @@ impl Reader {
             let bounds = [start_text(interval_at(from) - INTERVAL), start_text(interval_at(to))];
             let mut found = statement.query(bounds).map_err(&failed)?;
             while let Some(row) = found.next().map_err(&failed)? {
-                let number = row.get::<_, i64>(0).map_err(&failed)?.cast_unsigned();
-                let body = row.get_ref(1).and_then(|text| Ok(text.as_str()?)).map_err(&failed)?;
-                let line = Line::read(body)
-                    .map_err(|source| StoreError::BookLine { line: number, source })?;
-                visit(&line)?;
+                visit(&read_line(row).map_err(&failed)??)?;
             }
             Ok(())
         })
@@ -313,6 +309,56 @@ impl Reader {
         })
     }
 
+    /// The keys of the ledger. A change that does not follow from those before it is left out, and told of with its line.
+    pub fn keys(&self) -> Result<(Keys, Vec<(u64, Untrusted)>), StoreError> {
+        let (mut keys, mut faults) = (Keys::default(), Vec::new());
+        for line in self.posted("key")? {
+            if let Entry::Posting(Posting::Key(change)) = &line.entry
+                && let Err(fault) = keys.take(change)
+            {
+                faults.push((line.line, fault));
+            }
+        }
+        Ok((keys, faults))
+    }
+
+    /// All lines of one kind of posting.
+    fn posted(&self, kind: &str) -> Result<Vec<Line>, StoreError> {
+        let pool = self.pool();
+        pool.ask(|connection| {
+            let failed = StoreError::database(pool.path());
+            let sql =
+                "SELECT line, body FROM ledger WHERE start IS NULL AND entry = ?1 ORDER BY line";
+            let mut statement = connection.prepare_cached(sql).map_err(&failed)?;
+            let mut found = statement.query([kind]).map_err(&failed)?;
+            let mut lines = Vec::new();
+            while let Some(row) = found.next().map_err(&failed)? {
+                lines.push(read_line(row).map_err(&failed)??);
+            }
+            Ok(lines)
+        })
+    }
+
+    /// The chain of the ledger up to a line; `None` when it is shorter.
+    pub fn chain_at(&self, line: u64) -> Result<Option<Chain>, StoreError> {
+        if line == 0 {
+            return Ok(Some(Chain::empty(LEDGER)));
+        }
+        self.ask(|connection| {
+            let sql = "SELECT hash FROM ledger WHERE line = ?1";
+            let found = connection
+                .query_row(sql, [line.cast_signed()], |row| row.get::<_, String>(0))
+                .optional()?;
+            let hash = |text: String| {
+                text.parse().map_err(|fault| {
+                    let fault = <serde_json::Error as de::Error>::custom(fault);
+                    Failed::Line(LEDGER, line.cast_signed(), fault)
+                })
+            };
+            Ok(found.map(hash).transpose()?.map(|head| Chain { lines: line, head }))
+        })
+    }
+
     /// The end of the ledger's chain.
     pub fn ledger_head(&self) -> Result<Chain, StoreError> {
         self.ask(|connection| Ok(Heads::read(connection)?.ledger))
@@ -363,6 +409,13 @@ impl Reader {
         let pool = &self.shared.ledger;
         pool.ask(|connection| question(connection).map_err(|failed| failed.at(pool.path())))
     }
+}
+
+/// Of the columns `line` and `body`.
+fn read_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Line, StoreError>> {
+    let line = row.get::<_, i64>(0)?.cast_unsigned();
+    let body = row.get_ref(1)?.as_str()?;
+    Ok(Line::read(body).map_err(|source| StoreError::BookLine { line, source }))
 }
 
 /// A line of the table of catalogs.

@@ -1,15 +1,16 @@
 //! What a line of the book can say.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Quarter;
 use crate::{
-    chain::Hash,
+    chain::{Chain, Hash},
     hex::Hex,
     ledger::{Method, RegisterReading},
+    signing::{PublicKey, SigningKey, is_signed},
 };
 
 /// One entry of the book.
@@ -92,9 +93,6 @@ pub struct Signature {
     pub value: Hex<64>,
 }
 
-/// An Ed25519 public key.
-pub type PublicKey = Hex<32>;
-
 /// A report was sealed: rows for its period that come later are corrections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seal {
@@ -106,7 +104,9 @@ pub struct Seal {
     /// SHA-256 of the manifest of the bundle.
     pub manifest: Hash,
     pub by: String,
-    pub signature: Signature,
+    /// Ed25519 over the JSON of everything before it. None only while it is being made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// What became of the gateway's key.
@@ -119,6 +119,9 @@ pub struct KeyChange {
     pub before: Option<PublicKey>,
     pub reason: String,
     pub by: String,
+    /// The end of the other gateway's ledger, which this one goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Chain>,
     /// By the key before, where it is still at hand: it vouches for the new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched: Option<Hex<64>>,
@@ -139,16 +142,114 @@ pub enum KeyEvent {
     TakenOver,
 }
 
+impl KeyEvent {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Rotated => "rotated",
+            Self::Lost => "lost",
+            Self::HandedOver => "handed over",
+            Self::TakenOver => "taken over",
+        }
+    }
+}
+
+impl Posting {
+    /// Who entered it.
+    pub fn by(&self) -> &str {
+        match self {
+            Self::Correction(correction) => &correction.by,
+            Self::Seal(seal) => &seal.by,
+            Self::Key(change) => &change.by,
+        }
+    }
+}
+
+/// In one line, for the journal.
+impl fmt::Display for Posting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Correction(Correction { meter, start, amounts, cause, reason, by, .. }) => {
+                let (quarters, cause) = (amounts.len(), cause.word());
+                write!(
+                    f,
+                    "{by} corrected {quarters} quarter-hours of {meter} from {start} on ({cause}): {reason}"
+                )
+            }
+            Self::Seal(Seal { first, last, by, .. }) => {
+                write!(f, "{by} sealed the report of {first} to {last}")
+            }
+            Self::Key(KeyChange { event, key, by, reason, .. }) => {
+                write!(f, "key {} by {by}, now {key}: {reason}", event.word())
+            }
+        }
+    }
+}
+
 impl Correction {
-    /// What the signature covers.
-    pub fn signed_text(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Self { signature: None, ..self.clone() })
+    /// Signs it; an earlier signature is dropped.
+    ///
+    /// # Errors
+    /// When a number in it is not finite.
+    pub fn signed(self, key: &SigningKey) -> Result<Self, serde_json::Error> {
+        let bare = Self { signature: None, ..self };
+        let signature = Some(Signature::of(&bare, key)?);
+        Ok(Self { signature, ..bare })
+    }
+
+    /// Whether the signature is one of this text; `None` without one.
+    pub fn is_genuine(&self) -> Option<bool> {
+        let signature = self.signature.as_ref()?;
+        Some(signature.is_under(&Self { signature: None, ..self.clone() }))
+    }
+}
+
+impl Seal {
+    /// Signs it; an earlier signature is dropped.
+    ///
+    /// # Errors
+    /// Never with what this type can hold; serde cannot know.
+    pub fn signed(self, key: &SigningKey) -> Result<Self, serde_json::Error> {
+        let bare = Self { signature: None, ..self };
+        let signature = Some(Signature::of(&bare, key)?);
+        Ok(Self { signature, ..bare })
+    }
+
+    /// Whether the signature is one of this text; `None` without one.
+    pub fn is_genuine(&self) -> Option<bool> {
+        let signature = self.signature.as_ref()?;
+        Some(signature.is_under(&Self { signature: None, ..self.clone() }))
+    }
+}
+
+impl Signature {
+    /// Of the JSON of something.
+    fn of(what: &impl Serialize, key: &SigningKey) -> Result<Self, serde_json::Error> {
+        let value = key.sign(serde_json::to_string(what)?.as_bytes());
+        Ok(Self { key: key.public(), value })
+    }
+
+    fn is_under(&self, what: &impl Serialize) -> bool {
+        let text = serde_json::to_string(what);
+        text.is_ok_and(|text| is_signed(&self.key, text.as_bytes(), &self.value))
     }
 }
 
 impl KeyChange {
-    /// What the key before vouches for.
-    pub fn vouched_text(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Self { vouched: None, ..self.clone() })
+    /// Has the key before vouch for this change.
+    ///
+    /// # Errors
+    /// Never with what this type can hold; serde cannot know.
+    pub fn vouched(self, before: &SigningKey) -> Result<Self, serde_json::Error> {
+        let bare = Self { before: Some(before.public()), vouched: None, ..self };
+        let value = before.sign(serde_json::to_string(&bare)?.as_bytes());
+        Ok(Self { vouched: Some(value), ..bare })
+    }
+
+    /// Whether the key before vouches for this change.
+    pub fn is_vouched(&self) -> bool {
+        let text = serde_json::to_string(&Self { vouched: None, ..self.clone() }).ok();
+        let parts = text.zip(self.before).zip(self.vouched);
+        parts.is_some_and(|((text, before), vouched)| is_signed(&before, text.as_bytes(), &vouched))
     }
 }

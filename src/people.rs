@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The name of a user, or `uid-1000` for one that this machine's list does not know.
-pub(super) fn name_of(uid: u32) -> String {
+pub(crate) fn name_of(uid: u32) -> String {
     let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
     name_in(&list, uid).map_or_else(|| format!("uid-{uid}"), str::to_owned)
 }
