@@ -24,7 +24,7 @@ pub(super) fn make_next(dir: &Path) -> anyhow::Result<SigningKey> {
     let path = dir.join(NEXT);
     match secret_file::make(&path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(error).with_context(|| format!("failed to make {}", path.display()));
+            Err(error).with_context(|| format!("failed to make {}", path.display()))
         }
         _ => read(&path),
     }

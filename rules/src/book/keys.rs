@@ -112,7 +112,9 @@ mod tests {
 
     fn after(changes: &[KeyChange]) -> Keys {
         let mut keys = Keys::default();
-        changes.iter().for_each(|change| keys.take(change).unwrap());
+        for change in changes {
+            keys.take(change).unwrap();
+        }
         keys
     }
 
