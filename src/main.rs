@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod api;
+mod bundle;
 mod cli;
 mod gateway;
 mod people;

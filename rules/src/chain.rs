@@ -33,6 +33,21 @@ impl Hash {
     }
 }
 
+/// Hashes bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The same as [`Hash::of`] all of them.
+    pub fn finish(self) -> Hash {
+        Hash(Hex(self.0.finalize().into()))
+    }
+}
+
 /// The hash of a line that follows on `previous`.
 #[must_use]
 pub fn link(previous: Hash, body: &[u8]) -> Hash {

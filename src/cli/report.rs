@@ -1,6 +1,9 @@
 //! `coldwatch report`: what a period's ledger proves.
 
+mod diff;
 mod recorded;
+mod sealed;
+mod verify;
 mod written;
 
 use std::{
@@ -11,7 +14,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use chrono::{NaiveDate, Utc};
-use configs::{library::Library, limits_file, secret, site_file::read_site};
+use configs::{fault::Source, library::Library, limits_file, secret, site_file::read_site};
 use reports::{language::Language, render};
 use rules::{
     calendar::Zone,
@@ -22,9 +25,10 @@ use rules::{
 
 use self::{
     recorded::Recorded,
+    sealed::Sealing,
     written::{Format, Written},
 };
-use super::files;
+use super::{desk::Clerk, files};
 
 /// The method that is followed where neither the command nor the site file names one.
 const METHOD: &str = "iso-iec-30134-2";
@@ -35,17 +39,26 @@ const METHOD: &str = "iso-iec-30134-2";
 /// Writes one file per format and language and prints its path. A figure that the data do not carry is refused: the
 /// report says why, and so does a line on stderr; the exit code is 0 all the same.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
 Examples:
   coldwatch report --data /var/lib/coldwatch                      the last month that is over
   coldwatch report --data DIR --year 2026 --lang en,zh-CN         a calendar year, in two languages
   coldwatch report --data DIR --year-to 2026-10                   the twelve months to the end of October
   coldwatch report --site site.toml --from 2026-01-01 --to 2026-06-30 --format json --out reports
   coldwatch report --data DIR --month 2026-10 --method iso-iec-30134-2,gb-40879-2021,cn-targets
+  coldwatch report --data DIR --year 2026 --seal                  also as one signed file that anybody can check
+  coldwatch report verify hall-1-2026.sealed.zip --key KEY        check such a file, on any machine
+  coldwatch report diff hall-1-2026-09.json hall-1-2026-10.json   what differs between two reports
 
 Days are those of the site's time zone, the last one included. It may run beside the gateway. Methods and limits are
-files: `coldwatch check` lists faults of your own, which lie in limits/ beside the site file.")]
+files: `coldwatch check` lists faults of your own, which lie in limits/ beside the site file."
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     asked: Asked,
     /// What to write.
@@ -63,6 +76,24 @@ pub(crate) struct Args {
     /// Where to write it; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    /// Also write everything that it was computed from, signed with the gateway's key: a file that anybody can check with
+    /// `report verify`. What the ledger gets for the period afterwards is a correction.
+    #[arg(long)]
+    seal: bool,
+    #[command(flatten, next_help_heading = "Sealing")]
+    clerk: Clerk,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Verify(verify::Args),
+    Diff(diff::Args),
+}
+
+/// A text that is followed or judged by.
+struct Text {
+    source: Source,
+    regulation: Regulation,
 }
 
 /// Which data, which period, by which rules.
@@ -95,6 +126,14 @@ struct Asked {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Some(Command::Verify(args)) => verify::run(args),
+        Some(Command::Diff(args)) => diff::run(args),
+        None => report(args),
+    }
+}
+
+fn report(args: &Args) -> anyhow::Result<ExitCode> {
     let asked = &args.asked;
     let library = asked.library()?;
     let dir = asked.directory(&library)?;
@@ -102,12 +141,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let period = asked.period()?;
     let recorded = Recorded::open(&dir, |zone| period.map_or_else(|| last_month(zone), Ok))
         .with_context(failed)?;
-    let regulations = asked.regulations(&library, &recorded.held.catalog.plant)?;
+    let texts = asked.regulations(&library, &recorded.held.catalog.plant)?;
+    let now = Utc::now();
+    let seal = args
+        .seal
+        .then(|| Sealing::prepare(&recorded, &args.clerk, (&args.out, now)))
+        .transpose()?;
     let mut written = Written::new(&args.out, &recorded, &args.format, &args.lang)?;
-    let answer = recorded
-        .answer(&regulations, Utc::now(), Some(recorded.ledger()?), |line| written.take(line))
-        .with_context(failed)?;
-    let paths = written.finish(&answer)?;
+    let answer = recorded.answer(&texts, now, |line| written.take(line)).with_context(failed)?;
+    let mut paths = written.finish(&answer)?;
+    if let Some(sealing) = seal {
+        paths.push(sealing.seal(&texts, &answer, &args.lang)?);
+    }
     for refusal in answer.figure().refusals.iter().take(render::REFUSALS_SHOWN) {
         // When stderr is closed there is nobody left to warn.
         let text = refusal.text(Language::English);
@@ -145,7 +190,7 @@ impl Asked {
     }
 
     /// The texts to follow: those that are asked for, else those that the site declares.
-    fn regulations(&self, library: &Library, plant: &Plant) -> anyhow::Result<Vec<Regulation>> {
+    fn regulations(&self, library: &Library, plant: &Plant) -> anyhow::Result<Vec<Text>> {
         let declared = plant.assets().iter().find_map(|asset| match &asset.detail {
             Detail::Site(record) => Some(record.regulations.iter().map(ToString::to_string)),
             _ => None,
@@ -155,7 +200,7 @@ impl Asked {
             names.extend(declared.into_iter().flatten());
         }
         let mut read = read_regulations(library, &names)?;
-        if !read.iter().any(|regulation| regulation.method.is_some()) {
+        if !read.iter().any(|text| text.regulation.method.is_some()) {
             let main = read_regulations(library, &[METHOD.to_owned()])?;
             read.splice(0..0, main);
         }
@@ -163,7 +208,7 @@ impl Asked {
     }
 }
 
-fn read_regulations(library: &Library, names: &[String]) -> anyhow::Result<Vec<Regulation>> {
+fn read_regulations(library: &Library, names: &[String]) -> anyhow::Result<Vec<Text>> {
     let read = |name: &String| {
         let Some(source) = library.limits(name) else {
             let known: Vec<&str> = library.limits_names().collect();
@@ -173,9 +218,10 @@ fn read_regulations(library: &Library, names: &[String]) -> anyhow::Result<Vec<R
                 known.join(", ")
             );
         };
-        limits_file::read(source).map_err(|faults| {
+        let regulation = limits_file::read(source).map_err(|faults| {
             anyhow!("{} cannot be used\n{}", source.name, files::explain(&faults))
-        })
+        })?;
+        Ok(Text { source: source.clone(), regulation })
     };
     names.iter().map(read).collect()
 }

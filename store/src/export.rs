@@ -1,4 +1,4 @@
-//! Journal and ledger of a year as files that outlast the gateway: one line of text for a line of the table, with the
+//! Lines of journal and ledger as files that outlast the gateway: one line of text for a line of the table, with the
 //! hash chain, so that the file can be checked by itself.
 //!
 //! ```text
@@ -8,15 +8,22 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
-use rules::chain::{Broken, Chain, Hash, Misfit};
+use chrono::{DateTime, Utc};
+use rules::{
+    book::{Entry, Posting},
+    calendar::Span,
+    chain::{Broken, Chain, Hash, Misfit},
+    ledger::INTERVAL,
+};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bookkeeper::start_text,
     error::StoreError,
     ledger_db::{JOURNAL, LEDGER},
     reader::{ChainState, Reader},
@@ -33,8 +40,9 @@ const BEHIND_BODY: &str = "}";
 struct Header {
     chain: String,
     format: u32,
-    /// In UTC.
-    year: i32,
+    /// In UTC, where it is the lines of a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    year: Option<i32>,
     first: u64,
     last: u64,
     /// The hash of the line before the first.
@@ -98,21 +106,71 @@ impl Reader {
                 Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?))
             });
             let Some((first, last)) = range.map_err(&failed)? else { return Ok(None) };
-            let header = header(&connection, table, year, (first, last)).map_err(&failed)?;
+            let header = header(&connection, table, Some(year), (first, last)).map_err(&failed)?;
             let path = into.join(format!("{}-{year}.jsonl", table.name));
             let next = path.with_extension("next");
-            let end = write(&connection, table, &header, &next, &failed)?;
+            let refused = |fault: io::Error| StoreError::io("write", &next, fault);
+            let mut file = BufWriter::new(File::create(&next).map_err(refused)?);
+            let end = write(&connection, table, &header, (&mut file, &next), &failed)?;
+            file.flush().and_then(|()| file.get_ref().sync_all()).map_err(refused)?;
             let moved = fs::rename(&next, &path).and_then(|()| File::open(into)?.sync_all());
             moved.map_err(|fault| StoreError::io("write", &path, fault))?;
             Ok(Some(Exported { path, end }))
         })
+    }
+
+    /// Writes, in the same format, all lines of the ledger from the first one that a period follows from up to `last`, and
+    /// gives the number of the first. `None`, with nothing written, when no line is about the period. `path` is where `into`
+    /// leads, for errors.
+    ///
+    /// # Errors
+    /// When it cannot be written, or a line does not fit its chain.
+    pub fn export_ledger(
+        &self,
+        period: Span,
+        last: u64,
+        (into, path): (&mut impl Write, &Path),
+    ) -> Result<Option<u64>, StoreError> {
+        let corrected = self.first_correction(period)?;
+        let pool = self.pool();
+        let failed = StoreError::database(pool.path());
+        let [_, table] = &TABLES;
+        pool.ask(|connection| {
+            let connection = connection.unchecked_transaction().map_err(&failed)?;
+            let bounds = [start_text(period.from - INTERVAL), start_text(period.to)];
+            let counted: Option<i64> =
+                connection.query_row(table.range, bounds, |row| row.get(0)).map_err(&failed)?;
+            let first = counted.into_iter().chain(corrected.map(u64::cast_signed)).min();
+            let Some(first) = first.filter(|first| *first <= last.cast_signed()) else {
+                return Ok(None);
+            };
+            let range = (first, last.cast_signed());
+            let header = header(&connection, table, None, range).map_err(&failed)?;
+            write(&connection, table, &header, (into, path), &failed)?;
+            Ok(Some(header.first))
+        })
+    }
+
+    /// The first line that corrects something in a period.
+    fn first_correction(&self, period: Span) -> Result<Option<u64>, StoreError> {
+        let touches = |start: DateTime<Utc>, quarters: usize| {
+            let length = i32::try_from(quarters).map(|quarters| INTERVAL * quarters);
+            start < period.to && length.is_ok_and(|length| period.from < start + length)
+        };
+        let lines = self.posted("correction")?;
+        Ok(lines.into_iter().find_map(|line| match &line.entry {
+            Entry::Posting(Posting::Correction(correction)) => {
+                touches(correction.start, correction.amounts.len()).then_some(line.line)
+            }
+            _ => None,
+        }))
     }
 }
 
 fn header(
     connection: &Connection,
     table: &Table,
-    year: i32,
+    year: Option<i32>,
     (first, last): (i64, i64),
 ) -> rusqlite::Result<Header> {
     let mut before = Chain::empty(table.name);
@@ -127,17 +185,16 @@ fn header(
     Ok(Header { chain, format: FORMAT, year, first, last, follows: before.head })
 }
 
-/// Gives the chain up to the last line. The file is durable afterwards.
+/// Gives the chain up to the last line.
 fn write(
     connection: &Connection,
     table: &Table,
     header: &Header,
-    path: &Path,
+    (file, path): (&mut impl Write, &Path),
     failed: &impl Fn(rusqlite::Error) -> StoreError,
 ) -> Result<Chain, StoreError> {
     let refused = |fault: io::Error| StoreError::io("write", path, fault);
     let mut chain = Chain { lines: header.first - 1, head: header.follows };
-    let mut file = BufWriter::new(File::create(path).map_err(refused)?);
     let text = serde_json::to_string(header).map_err(StoreError::Unwritable)?;
     writeln!(file, "{text}").map_err(refused)?;
     let mut statement = connection.prepare(table.lines).map_err(failed)?;
@@ -155,7 +212,6 @@ fn write(
         taken.map_err(|source| StoreError::Chain { table: table.name, source })?;
         writeln!(file, "{BEFORE_HASH}{hash}{BEFORE_BODY}{body}{BEHIND_BODY}").map_err(refused)?;
     }
-    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(refused)?;
     Ok(chain)
 }
 
@@ -165,30 +221,76 @@ fn write(
 /// When the file cannot be read or is no such file.
 pub fn check_export(path: &Path) -> Result<ChainState, StoreError> {
     let refused = |fault| StoreError::io("read", path, fault);
-    let mut lines = BufReader::new(File::open(path).map_err(refused)?).lines();
-    let first = lines.next().transpose().map_err(refused)?.unwrap_or_default();
-    let header =
-        serde_json::from_str(&first).ok().filter(|header: &Header| header.format == FORMAT);
-    let Some(header) = header.filter(|header| header.first > 0) else {
-        return Err(StoreError::NoExport { path: path.to_owned() });
-    };
-    let mut fits = Chain { lines: header.first - 1, head: header.follows };
-    let other_chain = fits.lines == 0 && fits != Chain::empty(&header.chain);
-    let mut broken = other_chain.then_some(Broken { line: 1, why: Misfit::Altered });
-    for (number, text) in (header.first..).zip(lines) {
-        let text = text.map_err(refused)?;
-        if broken.is_some() {
-            break;
-        }
-        broken = match parts(&text) {
-            Some((hash, body)) => fits.take(number, body.as_bytes(), hash).err(),
-            None => Some(Broken { line: number, why: Misfit::Altered }),
+    let file = BufReader::new(File::open(path).map_err(refused)?);
+    let lines = ExportLines::open(file).map_err(refused)?;
+    let mut lines = lines.ok_or_else(|| StoreError::NoExport { path: path.to_owned() })?;
+    loop {
+        let broken = match lines.next_line().map_err(refused)? {
+            Some(Ok(_)) => continue,
+            Some(Err(broken)) => Some(broken),
+            None => None,
         };
+        return Ok(ChainState { fits: lines.fits(), broken });
     }
-    if broken.is_none() && fits.lines != header.last {
-        broken = Some(Broken { line: fits.lines + 1, why: Misfit::Missing });
+}
+
+/// Reads an exported file line by line, and checks each against the one before it.
+#[derive(Debug)]
+pub struct ExportLines<R> {
+    from: R,
+    header: Header,
+    fits: Chain,
+    /// The line that was read last, as it stands in the file.
+    text: Vec<u8>,
+}
+
+impl<R: BufRead> ExportLines<R> {
+    /// `None` when it is no exported file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(mut from: R) -> io::Result<Option<Self>> {
+        let mut text = Vec::new();
+        // A header is far shorter.
+        from.by_ref().take(4096).read_until(b'\n', &mut text)?;
+        let header: Option<Header> = serde_json::from_slice(&text).ok();
+        let header = header.filter(|header| header.format == FORMAT && header.first > 0);
+        Ok(header.map(|header| {
+            let fits = Chain { lines: header.first - 1, head: header.follows };
+            Self { from, header, fits, text }
+        }))
     }
-    Ok(ChainState { fits, broken })
+
+    /// Up to the last line that was read and fits.
+    pub fn fits(&self) -> Chain {
+        self.fits
+    }
+
+    /// The next line's number and body, or what is wrong with it; `None` behind the last.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<Result<(u64, &str), Broken>>> {
+        let line = self.fits.lines + 1;
+        let altered = Broken { line, why: Misfit::Altered };
+        if line == 1 && self.fits != Chain::empty(&self.header.chain) {
+            return Ok(Some(Err(altered)));
+        }
+        self.text.clear();
+        self.from.read_until(b'\n', &mut self.text)?;
+        if self.text.is_empty() {
+            let missing = Broken { line, why: Misfit::Missing };
+            return Ok((self.fits.lines != self.header.last).then_some(Err(missing)));
+        }
+        let text = std::str::from_utf8(&self.text).ok();
+        let Some((hash, body)) = text.and_then(|text| parts(text.trim_end_matches('\n'))) else {
+            return Ok(Some(Err(altered)));
+        };
+        if line > self.header.last {
+            return Ok(Some(Err(altered)));
+        }
+        Ok(Some(self.fits.take(line, body.as_bytes(), hash).map(|()| (line, body))))
+    }
 }
 
 fn parts(text: &str) -> Option<(Hash, &str)> {

@@ -23,7 +23,7 @@ mod reserve;
 
 pub use directory::{Before, Opened, Options, Store, open};
 pub use error::StoreError;
-pub use export::{Exported, check_export};
+pub use export::{ExportLines, Exported, check_export};
 pub use finding::Finding;
 pub use projector::Projected;
 pub use reader::{ChainReport, ChainState, HeldCatalog, Reader, Stats};

@@ -236,6 +236,21 @@ impl Reader {
         })
     }
 
+    /// Hands over the lines of the ledger behind this one, in their order.
+    pub fn book_behind(&self, line: u64, mut visit: impl FnMut(&Line)) -> Result<(), StoreError> {
+        let pool = self.pool();
+        let failed = StoreError::database(pool.path());
+        pool.ask(|connection| {
+            let sql = "SELECT line, body FROM ledger WHERE line > ?1 ORDER BY line";
+            let mut statement = connection.prepare_cached(sql).map_err(&failed)?;
+            let mut found = statement.query([line.cast_signed()]).map_err(&failed)?;
+            while let Some(row) = found.next().map_err(&failed)? {
+                visit(&read_line(row).map_err(&failed)??);
+            }
+            Ok(())
+        })
+    }
+
     /// The last catalog: what the gateway watches, or watched last.
     pub fn catalog(&self) -> Result<Option<Arc<Catalog>>, StoreError> {
         Ok(self.newest_catalog()?.map(|held| held.catalog))
@@ -296,6 +311,18 @@ impl Reader {
         Ok(catalog)
     }
 
+    /// The text of a catalog, which its hash is of.
+    pub fn catalog_text(&self, seq: Seq) -> Result<String, StoreError> {
+        let sql = "SELECT body FROM catalog WHERE seq = ?1";
+        let seq = seq.0.cast_signed();
+        self.ask(|connection| Ok(connection.query_row(sql, [seq], |row| row.get(0))?))
+    }
+
+    /// The changes of the ledger's key, as they stand in it, also those that nothing stands behind.
+    pub fn key_lines(&self) -> Result<Vec<Line>, StoreError> {
+        self.posted("key")
+    }
+
     /// Walks both hash chains from their first line and names the first line of each that does not fit.
     pub fn verify(&self) -> Result<ChainReport, StoreError> {
         self.ask(|connection| {
@@ -323,7 +350,7 @@ impl Reader {
     }
 
     /// All lines of one kind of posting.
-    fn posted(&self, kind: &str) -> Result<Vec<Line>, StoreError> {
+    pub(crate) fn posted(&self, kind: &str) -> Result<Vec<Line>, StoreError> {
         let pool = self.pool();
         pool.ask(|connection| {
             let failed = StoreError::database(pool.path());

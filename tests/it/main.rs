@@ -23,6 +23,7 @@ mod report;
 mod rules;
 mod run;
 mod seal;
+mod sealed;
 mod simulate;
 mod status;
 mod strace;

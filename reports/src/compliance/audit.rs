@@ -224,15 +224,19 @@ impl<'a> Audit<'a> {
 
     /// A later correction stands over an earlier one.
     fn correct(&mut self, line: &Line, correction: &Correction) {
+        let starts = std::iter::successors(Some(correction.start), |start| Some(*start + INTERVAL));
+        let mut starts = starts.take(correction.amounts.len());
+        if !starts.any(|start| self.grid.place(start).is_some()) {
+            return;
+        }
         let account = self.question.plant.find_asset(&correction.meter);
         let Some(account) = account.and_then(|asset| self.accounts.get_mut(&asset)) else {
             *self.strangers.entry(Arc::clone(&correction.meter)).or_default() += 1;
             return;
         };
-        let (mut start, mut before, mut touched) = (correction.start, None, false);
+        let (mut start, mut before) = (correction.start, None);
         for amount in &correction.amounts {
             if let Some(place) = self.grid.place(start) {
-                touched = true;
                 if let Some(recorded) = account.cell(place).amount {
                     before = Some(before.unwrap_or(0.0) + recorded);
                 }
@@ -241,23 +245,17 @@ impl<'a> Audit<'a> {
             }
             start += INTERVAL;
         }
-        if touched {
-            let mut said = line.line.to_be_bytes().to_vec();
-            said.extend(
-                correction
-                    .amounts
-                    .iter()
-                    .flat_map(|amount| amount.unwrap_or(f64::MAX).to_be_bytes()),
-            );
-            self.inputs.sha256 = link(self.inputs.sha256, &said);
-            self.inputs.last_line = line.line;
-            self.corrections.push(Corrected {
-                line: line.line,
-                recorded: line.recorded,
-                correction: correction.clone(),
-                before,
-            });
-        }
+        let mut said = line.line.to_be_bytes().to_vec();
+        let amounts = correction.amounts.iter();
+        said.extend(amounts.flat_map(|amount| amount.unwrap_or(f64::MAX).to_be_bytes()));
+        self.inputs.sha256 = link(self.inputs.sha256, &said);
+        self.inputs.last_line = line.line;
+        self.corrections.push(Corrected {
+            line: line.line,
+            recorded: line.recorded,
+            correction: correction.clone(),
+            before,
+        });
     }
 
     /// Everything that the lines carry.

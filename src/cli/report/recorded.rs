@@ -9,11 +9,11 @@ use rules::{
     book::{Entry, Line},
     calendar::{Span, Zone},
     chain::Chain,
-    limits::Regulation,
     ratio::Period,
 };
 use store::{HeldCatalog, Reader};
 
+use super::Text;
 use crate::cli::progress::Progress;
 
 /// A data directory with the plant as it stood in the period.
@@ -25,6 +25,8 @@ pub(super) struct Recorded {
     pub(super) held: HeldCatalog,
     /// When another plant came into force within it.
     pub(super) plant_changes: Vec<DateTime<Utc>>,
+    /// The ledger as it stood: later lines are left out.
+    pub(super) ledger: LedgerState,
 }
 
 impl Recorded {
@@ -44,39 +46,39 @@ impl Recorded {
             all.windows(2).filter(|pair| pair[0].catalog.plant != pair[1].catalog.plant);
         let plant_changes = differing.filter_map(|pair| pair[1].since).collect();
         let held = all.into_iter().next_back().unwrap_or(newest);
-        Ok(Self { reader, period, span, held, plant_changes })
-    }
-
-    /// The ledger as it stands.
-    pub(super) fn ledger(&self) -> anyhow::Result<LedgerState> {
-        let Chain { lines, head } = self.reader.ledger_head()?;
-        Ok(LedgerState { lines, head, key: None, anchors: Vec::new() })
+        let (keys, _) = reader.keys()?;
+        let Chain { lines, head } = reader.ledger_head()?;
+        let ledger = LedgerState { lines, head, key: keys.in_force(), anchors: Vec::new() };
+        Ok(Self { reader, period, span, held, plant_changes, ledger })
     }
 
     /// Reads the period from the ledger and answers. `also` sees every line that was read.
     pub(super) fn answer(
         &self,
-        regulations: &[Regulation],
+        texts: &[Text],
         asked_at: DateTime<Utc>,
-        ledger: Option<LedgerState>,
         mut also: impl FnMut(&Line) -> anyhow::Result<()>,
     ) -> anyhow::Result<Compliance> {
         let catalog = &self.held.catalog;
+        let regulations: Vec<_> = texts.iter().map(|text| text.regulation.clone()).collect();
         let question = Question {
             site: &catalog.site,
             plant: &catalog.plant,
             period: self.period,
             asked_at,
             version: env!("CARGO_PKG_VERSION"),
-            regulations,
+            regulations: &regulations,
             plant_changes: self.plant_changes.clone(),
             catalog: self.held.sha256,
-            ledger,
+            ledger: Some(self.ledger.clone()),
         };
         let mut audit = Audit::new(question)?;
         let mut progress = Progress::new();
         let span = self.span;
         let taken = self.reader.book(span.from, span.to, |line| {
+            if line.line > self.ledger.lines {
+                return Ok(());
+            }
             if let Entry::Quarter(quarter) = &line.entry {
                 let seconds = |length: TimeDelta| length.num_seconds().unsigned_abs();
                 let (done, all) = (seconds(quarter.start - span.from), seconds(span.length()));
