@@ -274,9 +274,10 @@ fn keys(found: &Recount, manifest: &Manifest) -> Outcome {
     let lost = changes.iter().filter(|change| change.event == KeyEvent::Lost).count();
     let lost = match lost {
         0 => String::new(),
-        times => format!("; declared lost {times} times: ask why"),
+        times => format!("; declared lost: {times}, ask why"),
     };
-    let told = format!("{} changes, {} signatures in the ledger", changes.len(), found.signatures);
+    let told =
+        format!("key changes: {}; signatures in the ledger: {}", changes.len(), found.signatures);
     Ok(told + &lost)
 }
 

@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .collect();
         serde_json::to_string_pretty(&places)? + "\n"
     } else {
-        found.iter().map(|difference| format!("{difference}\n")).collect()
+        let lines: Vec<String> = found.iter().map(Difference::to_string).collect();
+        lines.join("\n") + if lines.is_empty() { "" } else { "\n" }
     };
     crate::cli::print(&text)?;
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
