@@ -8,7 +8,11 @@ use rules::{
     rule::RuleSpec,
 };
 
-use crate::{address::Address, api::Api, profile::Profile};
+use crate::{
+    address::{Address, Credentials},
+    api::Api,
+    profile::Profile,
+};
 
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -20,6 +24,8 @@ pub struct Site {
     pub api: Api,
     /// Where else the numbers go.
     pub influxdb: Option<InfluxDb>,
+    /// Where the ends of journal and ledger are kept besides.
+    pub anchors: Option<Anchors>,
 }
 
 /// What the point `storage.state` of a site says, by code.
@@ -58,6 +64,16 @@ pub struct Device {
     /// device: every point that it may give.
     /// Values are converted to the point's unit on the way in.
     pub bindings: Vec<Option<PointId>>,
+}
+
+/// A broker that keeps the newest ends of journal and ledger, as a retained message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchors {
+    pub host: String,
+    pub port: u16,
+    pub credentials: Option<Credentials>,
+    /// Begins with `coldwatch/`.
+    pub topic: String,
 }
 
 /// A database that the numbers are forwarded to.

@@ -7,7 +7,7 @@ use configs::{
     library::Library,
     render,
     secret::{self, Reference},
-    site::Site,
+    site::{Anchors, Site},
     site_file::read_site,
 };
 use rules::{
@@ -352,6 +352,19 @@ fn a_database_is_its_address_and_the_token_that_the_file_only_refers_to() {
     let faults = read_site(&source, &Library::shipped(), &torn).unwrap_err();
     assert!(faults[0].message.contains("the token has a space, a line end"), "{faults:?}");
     assert!(!render::text(&faults, false).contains("s3cret"));
+}
+
+#[test]
+fn anchors_go_to_a_topic_of_the_gateways_own() {
+    let anchors = |more: &str| {
+        let text = format!("{SITE}\n[anchors]\nurl = \"mqtt://broker\"\n{more}");
+        read(&text).unwrap().anchors.unwrap()
+    };
+    let Anchors { host, port, credentials, topic } = anchors("");
+    assert_eq!((host.as_str(), port, credentials), ("broker", 1883, None));
+    let gateway = read(SITE).unwrap().info.gateway;
+    assert_eq!(topic, format!("coldwatch/{gateway}/anchor"));
+    assert_eq!(anchors("topic = \"coldwatch/a/b\"").topic, "coldwatch/a/b");
 }
 
 #[test]

@@ -244,6 +244,7 @@ impl Past {
             What::Rejected { .. }
             | What::Clock { .. }
             | What::Register { .. }
+            | What::Anchor(_)
             | What::Gateway { .. } => {}
         }
         if self.events.len() >= EVENTS_KEPT {

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::{Letter, Priority},
+    chain::Chain,
     ledger::LedgerRow,
     plant::{AssetId, Plant, PointId},
     time::{BootId, Mono, Now},
@@ -174,10 +175,21 @@ pub enum What {
         meter: Arc<str>,
         what: String,
     },
+    /// The ends of both chains, which are kept outside as well.
+    Anchor(Anchor),
     /// The gateway started or stopped, took another configuration, or could not store what it saw.
     Gateway {
         what: String,
     },
+}
+
+/// The ends of journal and ledger on some day. Whoever has it from elsewhere knows whether they were written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// In UTC.
+    pub day: NaiveDate,
+    pub ledger: Chain,
+    pub journal: Chain,
 }
 
 /// One transition of one alarm.

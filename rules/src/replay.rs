@@ -379,6 +379,7 @@ impl Bench {
                 What::Clock { .. }
                 | What::Link { .. }
                 | What::Register { .. }
+                | What::Anchor(_)
                 | What::Gateway { .. } => {}
             }
         }

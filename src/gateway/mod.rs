@@ -1,5 +1,6 @@
 //! The running gateway: links in, engine in the middle, store and clients out.
 
+mod anchors;
 pub(crate) mod clock;
 mod gate;
 mod kept;
@@ -41,6 +42,7 @@ pub(crate) struct Gateway {
     kept: Option<Kept>,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
+    anchors: JoinHandle<()>,
 }
 
 /// How a gateway is run.
@@ -83,7 +85,8 @@ impl Gateway {
         let reader = kept.as_ref().map(|kept| kept.store.reader());
         let port = port.with(settings.load, reader, forwarding);
         let task = tokio::spawn(pipeline.run(stop.clone()));
-        Ok(Self { port, kept, stop, task })
+        let anchors = anchors::start(port.clone(), site, stop.clone());
+        Ok(Self { port, kept, stop, task, anchors })
     }
 
     /// Returns when the pipeline is gone, which before [`Self::stop`] only a panic can bring about.
@@ -95,6 +98,7 @@ impl Gateway {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         let ended = self.task.await.context("the pipeline panicked")?;
+        self.anchors.await.context("noting the ends of the chains panicked")?;
         if let Some(kept) = self.kept {
             kept.close().await?;
         }

@@ -23,7 +23,7 @@ use super::{
     kept::Forwarding,
     links::Links,
     own_points::OwnPoints,
-    port::{Asked, NotTaken, Port, Posted, Reload, Requests},
+    port::{Anchored, Asked, NotTaken, Port, Posted, Reload, Requests},
     recorder::{self, Recorder},
     restart,
 };
@@ -102,6 +102,7 @@ impl Pipeline {
                 Ok(()) = durable.changed(), if keeps => {}
                 Some(asked) = self.requests.commands.recv() => self.command(asked),
                 Some(posted) = self.requests.postings.recv() => self.post(posted),
+                Some(anchored) = self.requests.anchors.recv() => self.anchor(anchored),
                 Some(reload) = self.requests.reloads.recv() => {
                     self.reload(reload).await;
                     linked = true;
@@ -211,6 +212,22 @@ impl Pipeline {
         self.engine.note(&now, what, &mut self.events);
         let noted = recorder::records(&mut self.events).chain([Record::Posting(posting)]);
         self.recorder.write(&now, noted);
+        self.gate.answer(self.recorder.last(), reply, Outcome::Done);
+        self.publish();
+    }
+
+    /// Noted in the journal, from where it gets outside.
+    fn anchor(&mut self, anchored: Anchored) {
+        let Anchored { anchor, reply } = anchored;
+        let now = self.clock.now();
+        if !now.wall.trust.is_trusted() {
+            let why = "wall time is not trusted".to_owned();
+            // Who no longer waits is no trouble.
+            let _ = reply.send(Ok(Outcome::Rejected { why }));
+            return;
+        }
+        self.engine.note(&now, What::Anchor(anchor), &mut self.events);
+        self.recorder.write(&now, recorder::records(&mut self.events));
         self.gate.answer(self.recorder.last(), reply, Outcome::Done);
         self.publish();
     }

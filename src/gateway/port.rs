@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use configs::site::Site;
 use rules::{
     book::Posting,
-    messages::{Command, Feed, Outcome, Snapshot},
+    messages::{Anchor, Command, Feed, Outcome, Snapshot},
 };
 use store::{
     Reader,
@@ -30,6 +30,7 @@ pub(crate) struct Port {
     snapshots: mpsc::Sender<oneshot::Sender<Snapshot>>,
     commands: mpsc::Sender<Asked>,
     postings: mpsc::Sender<Posted>,
+    anchors: mpsc::Sender<Anchored>,
     reloads: mpsc::Sender<Reload>,
     durable: watch::Receiver<Durable>,
     /// Reads the configuration again.
@@ -47,6 +48,7 @@ pub(super) struct Requests {
     pub(super) snapshots: mpsc::Receiver<oneshot::Sender<Snapshot>>,
     pub(super) commands: mpsc::Receiver<Asked>,
     pub(super) postings: mpsc::Receiver<Posted>,
+    pub(super) anchors: mpsc::Receiver<Anchored>,
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
@@ -65,6 +67,12 @@ pub(super) struct Asked {
 /// Something for the ledger that was checked, and who waits until it is on disk.
 pub(super) struct Posted {
     pub(super) posting: Box<Posting>,
+    pub(super) reply: oneshot::Sender<Result<Outcome, NotTaken>>,
+}
+
+/// The ends of the chains, and who waits until that is noted.
+pub(super) struct Anchored {
+    pub(super) anchor: Anchor,
     pub(super) reply: oneshot::Sender<Result<Outcome, NotTaken>>,
 }
 
@@ -99,19 +107,21 @@ impl Port {
         let (snapshots_in, snapshots) = mpsc::channel(ATTACH_QUEUE);
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let (postings_in, postings) = mpsc::channel(1);
+        let (anchors_in, anchors) = mpsc::channel(1);
         let (reloads_in, reloads) = mpsc::channel(1);
         let port = Self {
             attach: attach_in,
             snapshots: snapshots_in,
             commands: commands_in,
             postings: postings_in,
+            anchors: anchors_in,
             reloads: reloads_in,
             durable,
             load: None,
             store: None,
             forwarding: None,
         };
-        (port, Requests { attach, snapshots, commands, postings, reloads })
+        (port, Requests { attach, snapshots, commands, postings, anchors, reloads })
     }
 
     /// The same way in, with what does not go through the pipeline.
@@ -174,6 +184,14 @@ impl Port {
         let sent = self.postings.send(Posted { posting: Box::new(posting), reply }).await;
         sent.map_err(|_closed| NotTaken::Stopped)?;
         answer.await.map_err(|_dropped| NotTaken::Stopped)?.map(drop)
+    }
+
+    /// Answers when it is on disk; refused while wall time is not trusted, as nobody would know of which day it is.
+    pub(super) async fn anchor(&self, anchor: Anchor) -> Result<Outcome, NotTaken> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.anchors.send(Anchored { anchor, reply }).await;
+        sent.map_err(|_closed| NotTaken::Stopped)?;
+        answer.await.map_err(|_dropped| NotTaken::Stopped)?
     }
 
     /// Returns when the pipeline is gone.

@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rules::{
     book::{Context, Entry, Keys, Line, Posting, Untrusted},
     chain::{Broken, Chain, Hash, Misfit},
     ledger::{INTERVAL, LedgerRow, interval_start},
-    messages::Outcome,
+    messages::{Anchor, Event, Outcome, What},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{
@@ -391,6 +391,43 @@ impl Reader {
         self.ask(|connection| Ok(Heads::read(connection)?.ledger))
     }
 
+    /// The ends of both chains as they stood together, on some day.
+    pub fn anchor(&self, day: NaiveDate) -> Result<Anchor, StoreError> {
+        self.ask(|connection| {
+            let Heads { ledger, journal, .. } = Heads::read(connection)?;
+            Ok(Anchor { day, ledger, journal })
+        })
+    }
+
+    /// The anchors that were noted from `from` until before `to`, oldest first.
+    pub fn anchors(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<Anchor>, StoreError> {
+        let lines = self.ask(|connection| {
+            journal_lines(
+                connection,
+                "SELECT line, body, hash FROM journal INDEXED BY journal_by_time
+                 WHERE filed >= ?1 AND filed < ?2 AND kind = 'anchor' ORDER BY line",
+                [filed_text(from), filed_text(to)],
+            )
+        })?;
+        Ok(lines.into_iter().filter_map(anchor_of).collect())
+    }
+
+    /// The last anchor that was noted.
+    pub fn newest_anchor(&self) -> Result<Option<Anchor>, StoreError> {
+        let lines = self.ask(|connection| {
+            journal_lines(
+                connection,
+                "SELECT line, body, hash FROM journal WHERE kind = 'anchor' ORDER BY line DESC LIMIT 1",
+                [],
+            )
+        })?;
+        Ok(lines.into_iter().find_map(anchor_of))
+    }
+
     /// What the directory holds and how far it got.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let mut stats = self.ask(|connection| {
@@ -519,6 +556,13 @@ fn journal_lines(
         lines.push(body.into_line(hash).map_err(|fault| Failed::Line(JOURNAL, line, fault))?);
     }
     Ok(lines)
+}
+
+fn anchor_of(line: JournalLine) -> Option<Anchor> {
+    match line.entry {
+        crate::journal::Entry::Event(Event { what: What::Anchor(anchor), .. }) => Some(anchor),
+        _ => None,
+    }
 }
 
 /// Works out the times of lines that were written before wall time was trusted.

@@ -3,14 +3,17 @@
 use std::{
     fs::{self, File},
     io::Read as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
+use links::broker::Broker;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{COLDWATCH, repository};
+use crate::support::{COLDWATCH, Program, coldwatch_in, repository};
 
 const PERIOD: [&str; 4] = ["--from", "2026-10-23", "--to", "2026-10-25"];
 const SEAL: [&str; 16] = [
@@ -42,17 +45,16 @@ impl Hall {
     fn recorded() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let site = repository("tests/data/month/site.toml");
-        let mut hall = Self { folder, key: String::new() };
+        let hall = Self { folder, key: String::new() };
         let mut simulate: Vec<&str> =
             "simulate month --into data --step 60 --days 3 --start 2026-10-23 --site"
                 .split(' ')
                 .collect();
         simulate.push(site.to_str().unwrap());
         hall.succeeds(&simulate);
-        hall.key =
-            hall.succeeds(&["key", "create", "--data", "data", "--by", "ada"]).trim().to_owned();
-        assert_eq!(hall.key.len(), 64);
-        hall
+        let key = hall.succeeds(&["key", "create", "--data", "data", "--by", "ada"]);
+        assert_eq!(key.trim().len(), 64);
+        Self { key: key.trim().to_owned(), ..hall }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -301,4 +303,70 @@ fn what_is_no_sealed_report_is_refused_with_what_was_expected() {
     assert!(verify(folder.path()).1.contains("expected what report --seal writes"));
     fs::write(folder.path().join("manifest.json"), "{}").unwrap();
     assert!(verify(folder.path()).1.contains("it was altered"));
+}
+
+/// A gateway on what the hall recorded. Its devices are not there, which is no matter here.
+fn gateway(hall: &Hall, broker: SocketAddr) -> Program {
+    let site = hall.path("site.toml");
+    let text = fs::read_to_string(repository("tests/data/month/site.toml")).unwrap();
+    fs::create_dir_all(hall.path("profiles")).unwrap();
+    for entry in fs::read_dir(repository("tests/data/month/profiles")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, hall.path("profiles").join(path.file_name().unwrap())).unwrap();
+    }
+    fs::write(&site, format!("{text}\n[anchors]\nurl = \"mqtt://{broker}\"\n")).unwrap();
+    Program::start(
+        coldwatch_in(hall.folder.path())
+            .args(["run", "--stream", "--trust-clock", "--site"])
+            .arg(&site)
+            .stderr(Stdio::null()),
+    )
+}
+
+/// What the broker keeps for whoever asks later.
+async fn retained(broker: &Broker) -> String {
+    let kept = async {
+        loop {
+            if let Some(message) = broker.retained("coldwatch/gw-month/anchor") {
+                return String::from_utf8(message.to_vec()).unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), kept).await.expect("an anchor in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_ledger_gets_outside_and_into_the_next_report() {
+    let hall = Hall::recorded();
+    let broker = Broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let running = gateway(&hall, broker.address());
+    let message = retained(&broker).await;
+    assert!(running.terminate());
+    broker.stop().await;
+    // A run of the same day does not note it again, but says it to a broker that has forgotten.
+    let broker = Broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let running = gateway(&hall, broker.address());
+    assert_eq!(retained(&broker).await, message);
+    // The running gateway is asked to enter the seal.
+    let out = coldwatch_in(hall.folder.path()).args(SEAL).current_dir(hall.folder.path()).output();
+    let Output { status, stdout, stderr } = out.unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    assert!(running.terminate());
+    broker.stop().await;
+    let printed = String::from_utf8(stdout).unwrap();
+    let bundle = hall.path(printed.lines().last().unwrap());
+    let anchors = hall.path("anchors.jsonl");
+    fs::write(&anchors, &message).unwrap();
+    let (holds, answer) = hall.verify(&bundle, &["--anchors", anchors.to_str().unwrap()]);
+    assert!(holds, "{answer:#}");
+    let report = hall.path("reports/month-hall-2026-10-23-to-2026-10-25.json");
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let message: Value = serde_json::from_str(&message).unwrap();
+    assert_eq!(message["gateway"], "gw-month");
+    let printed = report["ledger"]["anchors"].as_array().unwrap();
+    assert_eq!(printed.len(), 1, "once a day");
+    for member in ["day", "line", "head"] {
+        assert_eq!(printed[0][member], message[member]);
+    }
 }

@@ -94,6 +94,7 @@ impl Hall {
             storage: Storage::default(),
             api: Api::default(),
             influxdb: None,
+            anchors: None,
         };
         let (out, batches) = mpsc::channel(queue);
         let stop = CancellationToken::new();

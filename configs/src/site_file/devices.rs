@@ -183,7 +183,8 @@ fn check_protocol(
     }
 }
 
-fn address(table: &Table<'_>, resolve: Resolve<'_>) -> Option<Address> {
+/// Reads `url`, `user` and `password`.
+pub(super) fn address(table: &Table<'_>, resolve: Resolve<'_>) -> Option<Address> {
     let url = table.required_text("url", "modbus+tcp://10.0.0.21:502?unit=1");
     let user = table.text("user", "coldwatch");
     let password = table.secret("password", resolve);

@@ -22,6 +22,7 @@
 //! its loop (`cooled_by`), a CDU its loop (`loop`), a feeder what it `feeds`, a meter what it `measures`, a device its
 //! `asset`, everything its `room`. The folder `configs/sites` holds whole examples.
 
+mod anchors;
 mod api;
 mod assets;
 mod coolant;
@@ -112,8 +113,9 @@ fn read(
     let watched = if faults.is_empty() { metrics::plan(plant.clone()).ok() } else { None };
     let rules = rules_table(&root, library, watched.as_ref().map(|plan| &plan.plant), faults);
     let influxdb = influxdb::read(&root, secret);
+    let anchors = anchors::read(&root, info.as_ref(), secret);
     root.finish();
-    Some(Site { info: info?, plant, devices, rules, storage, api, influxdb })
+    Some(Site { info: info?, plant, devices, rules, storage, api, influxdb, anchors })
 }
 
 fn site_table(

@@ -1,5 +1,6 @@
 //! The sections of the document, in the order of the report.
 
+use chrono::Datelike;
 use maud::{Markup, PreEscaped, html};
 use rules::{
     calendar::Zone,
@@ -11,7 +12,7 @@ use rules::{
 use super::document::{amount, states_key};
 use crate::{
     chart::{self, Flow, Line, grouped},
-    compliance::{Compliance, MeterLine, RegulationLine, Sign, Use, Verdict},
+    compliance::{AnchorLine, Compliance, MeterLine, RegulationLine, Sign, Use, Verdict},
     density::{Group, Power},
     language::{Language, list, percent},
     note::floored_percent,
@@ -726,9 +727,12 @@ pub(super) fn footer(answer: &Compliance, language: Language) -> Markup {
                     dt { (words.key) } dd {
                         @match ledger.key { Some(key) => { code.hash { (key) } } None => { (words.no_key) } }
                     }
-                    @if let Some(anchor) = ledger.anchors.last() {
+                    @if !ledger.anchors.is_empty() {
                         dt { (words.anchors) } dd {
-                            (ledger.anchors.len()) "; " (anchor.day) ", " (anchor.line) ": " code.hash { (anchor.head) }
+                            (ledger.anchors.len())
+                            @for anchor in shown_anchors(&ledger.anchors) {
+                                br; (anchor.day) ", " (anchor.line) ": " code.hash { (anchor.head) }
+                            }
                         }
                     }
                 }
@@ -759,4 +763,15 @@ fn step_decimals(step: f64) -> usize {
     (0..3)
         .find(|places| (step * 10_f64.powi(*places)).fract() < 1e-6)
         .map_or(3, |places| usize::try_from(places).unwrap_or(3))
+}
+
+/// Those of a month are all printed; of a longer period the last one of each month. JSON has all.
+fn shown_anchors(anchors: &[AnchorLine]) -> Vec<&AnchorLine> {
+    const ALL_OF: usize = 40;
+    let month = |anchor: &AnchorLine| (anchor.day.year(), anchor.day.month());
+    let shown = anchors.iter().enumerate().filter(|(index, anchor)| {
+        let next = anchors.get(index + 1);
+        anchors.len() <= ALL_OF || next.is_none_or(|next| month(next) != month(anchor))
+    });
+    shown.map(|(_, anchor)| anchor).collect()
 }

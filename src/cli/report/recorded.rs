@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use reports::compliance::{Audit, Compliance, LedgerState, Question};
+use reports::compliance::{AnchorLine, Audit, Compliance, LedgerState, Question};
 use rules::{
     book::{Entry, Line},
     calendar::{Span, Zone},
     chain::Chain,
+    messages::Anchor,
     ratio::Period,
 };
 use store::{HeldCatalog, Reader};
@@ -48,7 +49,14 @@ impl Recorded {
         let held = all.into_iter().next_back().unwrap_or(newest);
         let (keys, _) = reader.keys()?;
         let Chain { lines, head } = reader.ledger_head()?;
-        let ledger = LedgerState { lines, head, key: keys.in_force(), anchors: Vec::new() };
+        let anchors = reader.anchors(span.from, Utc::now())?;
+        let anchors = anchors.into_iter().filter(|anchor| anchor.ledger.lines <= lines);
+        let anchors = anchors.map(|Anchor { day, ledger, .. }| AnchorLine {
+            day,
+            line: ledger.lines,
+            head: ledger.head,
+        });
+        let ledger = LedgerState { lines, head, key: keys.in_force(), anchors: anchors.collect() };
         Ok(Self { reader, period, span, held, plant_changes, ledger })
     }
 

@@ -40,6 +40,10 @@ fn event_line(scene: &Scene<'_>, event: &Event, selected: bool) -> Line<'static>
         What::Clock { trusted: false, .. } => ("clock".to_owned(), "not trusted".to_owned()),
         What::Link { up: true, why } => ("link up".to_owned(), why.clone()),
         What::Link { up: false, why } => ("link down".to_owned(), why.clone()),
+        What::Anchor(anchor) => {
+            let (line, head) = (anchor.ledger.lines, anchor.ledger.head);
+            ("anchor".to_owned(), format!("ledger line {line}: {head}"))
+        }
         What::Gateway { what } => ("gateway".to_owned(), what.clone()),
         What::Register { meter, what } => {
             ("register".to_owned(), format!("{}: {what}", scene.called(meter)))

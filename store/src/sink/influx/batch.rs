@@ -155,15 +155,8 @@ impl Batcher {
                 }
                 self.places = places;
             }
-            Record::Event(Event { at, wall, asset, what: What::Moved(moved) }) => {
-                // A sample of that moment has the same time.
-                let then = Sample {
-                    point: PointId(0),
-                    at: *at,
-                    source_time: *wall,
-                    value: Err(rules::value::NoData::NeverSeen),
-                };
-                let milliseconds = match log.place(stamp, &then) {
+            Record::Event(event) if matches!(event.what, What::Moved(_) | What::Anchor(_)) => {
+                let milliseconds = match log.place(stamp, &sample_of(event)) {
                     Placement::At(milliseconds) => milliseconds,
                     Placement::NotYet => return false,
                     Placement::Never => {
@@ -172,7 +165,13 @@ impl Batcher {
                     }
                 };
                 let lines = self.lines(&catalog);
-                lines.moved(&mut open.lines, asset.as_deref(), moved, milliseconds);
+                match &event.what {
+                    What::Moved(moved) => {
+                        lines.moved(&mut open.lines, event.asset.as_deref(), moved, milliseconds);
+                    }
+                    What::Anchor(anchor) => lines.anchor(&mut open.lines, anchor, milliseconds),
+                    _ => return true,
+                }
                 open.added(&mut chunk.bodies);
             }
             Record::Event(_)
@@ -268,5 +267,14 @@ impl Open {
         let lines = std::mem::take(&mut self.lines);
         let packed = pack(&lines);
         bodies.push(Body { lines, count: std::mem::take(&mut self.count), packed });
+    }
+}
+/// A sample of the moment of an event, which has the same time.
+fn sample_of(event: &Event) -> Sample {
+    Sample {
+        point: PointId(0),
+        at: event.at,
+        source_time: event.wall,
+        value: Err(rules::value::NoData::NeverSeen),
     }
 }

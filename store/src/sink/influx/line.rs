@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use rules::{
     id::{AssetId, PointId},
-    messages::Moved,
+    messages::{Anchor, Moved},
     plant::{AssetKind, Detail, EdgeKind, Plant, PointKind},
     value::Value,
 };
@@ -135,6 +135,18 @@ impl Lines {
         integer(out, i64::from(moved.occurrence));
         column(out, "annunciate");
         out.extend_from_slice(if moved.annunciate { b"true" } else { b"false" });
+        time(out, milliseconds);
+    }
+
+    /// Adds the line of the ends of both chains.
+    pub(super) fn anchor(&self, out: &mut Vec<u8>, anchor: &Anchor, milliseconds: i64) {
+        let Anchor { day, ledger, journal } = anchor;
+        head(out, "anchor", self.common.to_vec());
+        let fields = format!(
+            " day=\"{day}\",line={}i,head=\"{}\",journal_line={}i,journal_head=\"{}\"",
+            ledger.lines, ledger.head, journal.lines, journal.head
+        );
+        out.extend_from_slice(fields.as_bytes());
         time(out, milliseconds);
     }
 }
@@ -424,6 +436,23 @@ mod tests {
             "alarm,alarm=cdu.supply_hi@cdu-2,asset=cdu-2,gateway=gw-1,priority=2,site=hall-1 \
              letter=\"B\",from=\"A\",cause=\"condition\",title=\"Supply \\\"hot\\\"\",\
              operands=\"46.2 °C > 45 °C\",occurrence=3i,annunciate=true 5\n"
+        );
+    }
+
+    #[test]
+    fn the_ends_of_the_chains_are_a_line_of_their_own_measurement() {
+        let chain = |lines: u64| rules::chain::Chain { lines, ..rules::chain::Chain::empty("x") };
+        let (ledger, journal) = (chain(7), chain(9));
+        let anchor = Anchor { day: "2026-10-01".parse().unwrap(), ledger, journal };
+        let mut out = Vec::new();
+        Lines::new(&catalog("R1", "gw-1"), &[]).anchor(&mut out, &anchor, 5);
+        let head = ledger.head;
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!(
+                "anchor,gateway=gw-1,site=hall-1 day=\"2026-10-01\",line=7i,head=\"{head}\",\
+                 journal_line=9i,journal_head=\"{head}\" 5\n"
+            )
         );
     }
 
