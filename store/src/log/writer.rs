@@ -397,6 +397,11 @@ impl Pen {
             noted.push((head, catalog, self.buffer.len()));
             written += 1;
         }
+        let last = noted.len().checked_sub(2).map_or(0, |before| noted[before].2);
+        form::fill_page(&mut self.buffer, last, open.length);
+        if let Some(last) = noted.last_mut() {
+            last.2 = self.buffer.len();
+        }
         let buffer = std::mem::take(&mut self.buffer);
         let done = append(&mut open, &buffer, &noted);
         self.buffer = buffer;

@@ -143,7 +143,7 @@ impl Default for Tuning {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             curiosity: 120,
-            store_every: Duration::from_secs(20),
+            store_every: Duration::from_mins(1),
         }
     }
 }

@@ -38,6 +38,37 @@ fn every_kind_of_record_comes_back_as_it_was() {
     writer.close().unwrap();
 }
 
+/// Flash takes whole pages, so a second of a large hall ends with one where that is near. What was added is not seen.
+#[test]
+fn a_large_group_fills_the_page_that_it_nearly_fills() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let Log { mut writer, reader } = Log::open(&options, BOOT).unwrap();
+    writer.append(&now(0), vec![catalog("1")]);
+    let unsteady = |second: u64| {
+        let of = |point: u32| {
+            let mixed = (u64::from(point) << 32 | second).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let noise = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 44;
+            sample(point, Mono::from_secs(second), Ok(Value::Integer(noise.cast_signed())))
+        };
+        Record::frame((0..3000).map(of).collect())
+    };
+    let written: Vec<Record> = (1..60).map(unsteady).collect();
+    for (second, frame) in (1..).zip(&written) {
+        let last = writer.append(&now(second), vec![frame.clone()]);
+        wait_for(&writer, last);
+    }
+    assert_eq!(records(&all(&reader))[1..], written);
+    writer.close().unwrap();
+    let segment = std::fs::read(&files(&options)[0]).unwrap();
+    let bounds = record_bounds(&segment);
+    let ends: Vec<usize> = bounds[2..].iter().map(|end| end % 4096).collect();
+    let filled = ends.iter().filter(|end| **end == 0).count();
+    // A quarter of all ends lies in the last quarter of a page.
+    assert!((5..30).contains(&filled), "{filled} of {}: {bounds:?}", ends.len());
+    assert!(ends.iter().all(|end| *end == 0 || 4096 - end < 8 || *end < 4096 - 1024), "{ends:?}");
+}
+
 #[test]
 fn places_go_on_over_twenty_restarts() {
     let dir = tempfile::tempdir().unwrap();
