@@ -150,6 +150,9 @@ impl<'a> Audit<'a> {
                     Some(Odd(_, method, coverage, flags)) => (*method, *coverage, flags.as_slice()),
                     None => (Method::Register, 1.0, &[][..]),
                 };
+                // What a register shows that began anew in a gap is no total of the gap.
+                let unknown = method == Method::Bridged && flags.contains(&Flag::Reset);
+                let method = if unknown { Method::Missing } else { method };
                 account.enter(place, Entered { amount: *amount, method, coverage });
                 account.note_flags(place, flags);
                 let wide = flags.contains(&Flag::InterpolatedWide);
@@ -222,7 +225,6 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// A later correction stands over an earlier one.
     fn correct(&mut self, line: &Line, correction: &Correction) {
         let starts = std::iter::successors(Some(correction.start), |start| Some(*start + INTERVAL));
         let mut starts = starts.take(correction.amounts.len());
@@ -230,20 +232,9 @@ impl<'a> Audit<'a> {
             return;
         }
         let account = self.question.plant.find_asset(&correction.meter);
-        let Some(account) = account.and_then(|asset| self.accounts.get_mut(&asset)) else {
+        if account.is_none_or(|asset| !self.accounts.contains_key(&asset)) {
             *self.strangers.entry(Arc::clone(&correction.meter)).or_default() += 1;
             return;
-        };
-        let (mut start, mut before) = (correction.start, None);
-        for amount in &correction.amounts {
-            if let Some(place) = self.grid.place(start) {
-                if let Some(recorded) = account.cell(place).amount {
-                    before = Some(before.unwrap_or(0.0) + recorded);
-                }
-                let method = if amount.is_some() { correction.method } else { Method::Missing };
-                account.enter(place, Entered { amount: *amount, method, coverage: 1.0 });
-            }
-            start += INTERVAL;
         }
         let mut said = line.line.to_be_bytes().to_vec();
         let amounts = correction.amounts.iter();
@@ -254,12 +245,34 @@ impl<'a> Audit<'a> {
             line: line.line,
             recorded: line.recorded,
             correction: correction.clone(),
-            before,
+            before: None,
         });
+    }
+
+    /// Corrections stand over what was recorded, whichever came first, and later ones over earlier ones.
+    fn apply_corrections(&mut self) {
+        for Corrected { correction, before, .. } in &mut self.corrections {
+            let asset = self.question.plant.find_asset(&correction.meter);
+            let Some(account) = asset.and_then(|asset| self.accounts.get_mut(&asset)) else {
+                continue;
+            };
+            let mut start = correction.start;
+            for amount in &correction.amounts {
+                if let Some(place) = self.grid.place(start) {
+                    if let Some(recorded) = account.cell(place).amount {
+                        *before = Some(before.unwrap_or(0.0) + recorded);
+                    }
+                    let method = if amount.is_some() { correction.method } else { Method::Missing };
+                    account.enter(place, Entered { amount: *amount, method, coverage: 1.0 });
+                }
+                start += INTERVAL;
+            }
+        }
     }
 
     /// Everything that the lines carry.
     pub fn finish(mut self) -> Compliance {
+        self.apply_corrections();
         let estimates = self.estimate();
         let sums = self.sums(Weights::None);
         let closed = Closed { sums, estimates };

@@ -5,3 +5,4 @@
 mod claims;
 mod hall;
 mod printed;
+mod year;
