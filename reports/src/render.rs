@@ -5,7 +5,7 @@ mod csv;
 mod document;
 mod sections;
 
-pub use csv::{csv, registers_csv};
+pub use csv::{corrections_csv, csv, registers_csv};
 pub use document::html;
 
 use crate::compliance::Compliance;

@@ -30,3 +30,4 @@ mod strace;
 mod support;
 mod terminal;
 mod tui;
+mod year;

@@ -1,10 +1,10 @@
-//! A leap year of two hundred meters, read every quarter of an hour, as the ledger sees it: two registers roll over, one
+//! A leap year of many meters, read every quarter of an hour, as the ledger sees it: two registers roll over, one
 //! meter is exchanged, one is dead for twelve days and then exchanged, nothing can be read for nine hours, and clocks
 //! change twice. Every model of meter is off by a random part of what its class allows.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rules::{
@@ -35,7 +35,7 @@ pub(crate) const MODELS: [(&str, f64, f64); 4] =
 /// What the ledger does with a step.
 pub(crate) enum Page {
     Rows(Vec<LedgerRow>),
-    Posting(Posting),
+    Posting(Box<Posting>),
 }
 
 /// What a meter is in this plant.
@@ -66,15 +66,16 @@ pub(crate) struct Year {
     pub(crate) plant: Plant,
     pub(crate) meters: Vec<Played>,
     /// What the electrician wrote down, until there is a row that it corrects.
-    entered: Option<Posting>,
+    entered: Option<Box<Posting>>,
 }
 
 pub(crate) fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap()
+    text.parse().expect("a time")
 }
 
 impl Year {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Two at the boundary, so many for IT (at least 34), so many for the rest.
+    pub(crate) fn new(seed: u64, (it, rest): (u32, u32)) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let errors = MODELS.map(|(_, class, transformers)| {
             let mut off = |limit: f64| limit / 100.0 * random.random_range(-1.0..=1.0);
@@ -111,13 +112,13 @@ impl Year {
             });
         };
         for name in ["utility-a", "utility-b"] {
-            add(name.to_owned(), Kind::Boundary, 0, 8000.0);
+            add(name.to_owned(), Kind::Boundary, 0, 50.0 * f64::from(it));
         }
-        for index in 0..160 {
-            let model = if index < 100 { 1 } else { 2 };
+        for index in 0..it {
+            let model = if index * 8 < it * 5 { 1 } else { 2 };
             add(format!("it-{index}"), Kind::It, model, 40.0 + f64::from(index % 7) * 5.0);
         }
-        for index in 0..38 {
+        for index in 0..rest {
             add(format!("plant-{index}"), Kind::Overhead, 3, 20.0 + f64::from(index % 5));
         }
         Self { plant, meters, entered: None }
@@ -126,7 +127,7 @@ impl Year {
     /// Plays the year and hands over what comes of it, in its order.
     pub(crate) fn play(&mut self, mut page: impl FnMut(&Now, Page)) {
         let (from, to) = (at(FROM), at(TO));
-        let quarter = INTERVAL.to_std().unwrap();
+        let quarter = INTERVAL.to_std().expect("a quarter of an hour");
         let mut ledger = Ledger::new(&self.plant, |_| Some(quarter));
         let mut mono = Mono::from_secs(86_400);
         let mut now = from - INTERVAL;
@@ -151,12 +152,11 @@ impl Year {
     }
 
     /// Lets a quarter of an hour pass. An electrician enters what both registers showed at an exchange.
-    fn advance(&mut self, now: DateTime<Utc>, counts: bool) -> Option<Posting> {
-        let day = now.timestamp().rem_euclid(86_400) as f64 / 86_400.0;
-        let week = now.timestamp().div_euclid(86_400).rem_euclid(7);
-        let year = (now - at(FROM)).num_hours() as f64 / 8784.0;
+    fn advance(&mut self, now: DateTime<Utc>, counts: bool) -> Option<Box<Posting>> {
+        let day = f64::from(now.num_seconds_from_midnight()) / 86_400.0;
+        let year = f64::from(now.ordinal0()) / 366.0;
         let load = 0.75 + 0.2 * (std::f64::consts::TAU * (day - 0.3)).sin()
-            - if week >= 5 { 0.08 } else { 0.0 };
+            - if now.weekday().number_from_monday() > 5 { 0.08 } else { 0.0 };
         let season = 1.0 - 0.3 * (std::f64::consts::TAU * year).cos();
         let mut sum = 0.0;
         for meter in self.meters.iter_mut().rev() {
@@ -189,10 +189,11 @@ impl Played {
 
     fn is_read(&self, now: DateTime<Utc>) -> bool {
         let within = |span: [&str; 2]| at(span[0]) < now && now < at(span[1]);
-        !within(OUTAGE) && !(&*self.name == DEAD && within(DEATH))
+        let is_dead = &*self.name == DEAD && within(DEATH);
+        !(is_dead || within(OUTAGE))
     }
 
-    fn count(&mut self, now: DateTime<Utc>, kwh: f64, counts: bool) -> Option<Posting> {
+    fn count(&mut self, now: DateTime<Utc>, kwh: f64, counts: bool) -> Option<Box<Posting>> {
         if &*self.name == DEAD && at(DEATH[0]) <= now && now < at(DEATH[1]) {
             // The new one begins at nothing, at the end of this.
             self.register = 0.0;
@@ -212,8 +213,8 @@ impl Played {
         None
     }
 
-    fn exchanged(&self, start: DateTime<Utc>, counted: f64) -> Posting {
-        Posting::Correction(Correction {
+    fn exchanged(&self, start: DateTime<Utc>, counted: f64) -> Box<Posting> {
+        Box::new(Posting::Correction(Correction {
             meter: Arc::clone(&self.name),
             start,
             amounts: vec![Some((counted * 1e6).round() / 1e6)],
@@ -225,7 +226,7 @@ impl Played {
             reason: "display broken".to_owned(),
             by: "ada".to_owned(),
             signature: None,
-        })
+        }))
     }
 }
 

@@ -2,6 +2,12 @@
 
 use std::fmt::Write as _;
 
+use rules::{
+    book::Correction,
+    calendar::Span,
+    ledger::{INTERVAL, Method},
+};
+
 use crate::compliance::Compliance;
 
 /// `section,name,value,unit` for everything that is one number; days, months and meters after one another.
@@ -55,6 +61,36 @@ pub fn csv(answer: &Compliance) -> String {
         out.number("meter", &meter.name, "completeness", Some(meter.completeness.energy), "");
         out.number("meter", &meter.name, "register_first", meter.first.map(|at| at.value), unit);
         out.number("meter", &meter.name, "register_last", meter.last.map(|at| at.value), unit);
+    }
+    out.text
+}
+
+/// Lines for what somebody put in the place of recorded amounts, in the same columns: flag `correction`. They stand over
+/// the other lines of their meter and start, and later ones over earlier ones. An amount that was withdrawn is empty.
+pub fn corrections_csv(correction: &Correction, span: Span) -> String {
+    let mut out = Lines::default();
+    let word = |value: &dyn erased::Word| value.word();
+    let mut start = correction.start;
+    for amount in &correction.amounts {
+        if span.contains(start) {
+            let method = if amount.is_some() { correction.method } else { Method::Missing };
+            let amount = amount.map(|amount| amount.to_string()).unwrap_or_default();
+            let (start, method) = (stamp(start), word(&method));
+            out.line(&[
+                &correction.meter,
+                &start,
+                &amount,
+                &method,
+                "1",
+                "correction",
+                "",
+                "",
+                "",
+                "",
+                "",
+            ]);
+        }
+        start += INTERVAL;
     }
     out.text
 }

@@ -41,7 +41,7 @@ impl Book<'_> {
 
     fn take(&mut self, page: Page) {
         match page {
-            Page::Posting(posting) => self.add(Entry::Posting(posting)),
+            Page::Posting(posting) => self.add(Entry::Posting(*posting)),
             Page::Rows(rows) => {
                 let mut by_start: BTreeMap<DateTime<Utc>, Vec<LedgerRow>> = BTreeMap::new();
                 for row in rows {
@@ -64,7 +64,7 @@ fn regulation() -> Regulation {
 
 /// Plays the year and gives the reports of these periods.
 fn reported(seed: u64, periods: &[Period]) -> (Year, Vec<Compliance>) {
-    let mut year = Year::new(seed);
+    let mut year = Year::new(seed, (160, 38));
     let site = SiteInfo {
         id: "large".to_owned(),
         name: "Large".to_owned(),

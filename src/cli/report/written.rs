@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use reports::{compliance::Compliance, language::Language, render};
 use rules::{
-    book::{self, Line},
+    book::{self, Entry, Line, Posting},
     calendar::Span,
     ratio::Period,
 };
@@ -120,7 +120,13 @@ impl Registers {
             .filter(|found| found.standing.counts() && self.span.contains(found.row.start))
             .map(|found| found.row)
             .collect();
-        self.write(&render::registers_csv(&rows, false))
+        self.write(&render::registers_csv(&rows, false))?;
+        match &line.entry {
+            Entry::Posting(Posting::Correction(correction)) => {
+                self.write(&render::corrections_csv(correction, self.span))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write(&mut self, text: &str) -> anyhow::Result<()> {
