@@ -6,7 +6,7 @@
 use crate::value::Undefined;
 
 /// `part / whole`, undefined over nothing.
-fn quotient(part: f64, whole: f64) -> Result<f64, Undefined> {
+pub(crate) fn quotient(part: f64, whole: f64) -> Result<f64, Undefined> {
     if whole <= 0.0 {
         return Err(Undefined::NoLoad);
     }
@@ -15,7 +15,7 @@ fn quotient(part: f64, whole: f64) -> Result<f64, Undefined> {
 }
 
 /// IT energy as the whole: without it nothing was served.
-fn per_it(part: f64, it_kwh: f64) -> Result<f64, Undefined> {
+pub(crate) fn per_it(part: f64, it_kwh: f64) -> Result<f64, Undefined> {
     if it_kwh <= 0.0 { Err(Undefined::ItPowerZero) } else { quotient(part, it_kwh) }
 }
 

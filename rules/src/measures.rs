@@ -87,6 +87,12 @@ measures! {
     Amperes "A";
     Volts "V";
     Liters "L";
+    CubicMeters "m3";
+    CubicMetersPerHour "m3/h";
+    /// Of water for energy.
+    LitersPerKilowattHour "L/kWh";
+    /// Of CO2 equivalent for energy.
+    KilogramsPerKilowattHour "kg/kWh";
     Seconds "s";
     SquareMeters "m2";
     KilowattsPerSquareMeter "kW/m2";

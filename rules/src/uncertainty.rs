@@ -13,9 +13,12 @@ const COVERAGE: f64 = 2.0;
 
 /// Standard uncertainty of a meter with its current transformers, relative; `None` where the class is not declared.
 pub fn of_meter(meter: &Meter) -> Option<f64> {
-    let class = meter.accuracy_percent? / 100.0;
-    let transformers = meter.ct_accuracy_percent.unwrap_or(0.0) / 100.0;
-    Some(class.hypot(transformers) / 3.0_f64.sqrt())
+    Some(of_class(meter.accuracy_percent?, meter.ct_accuracy_percent.unwrap_or(0.0)))
+}
+
+/// Standard uncertainty, relative, of a class and that of transformers, both in percent.
+pub fn of_class(class_percent: f64, transformers_percent: f64) -> f64 {
+    class_percent.hypot(transformers_percent) / 100.0 / 3.0_f64.sqrt()
 }
 
 /// Standard uncertainty of a register difference that comes from the step of the register: two readings.

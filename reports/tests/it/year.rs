@@ -183,7 +183,7 @@ fn the_truth_lies_within_the_uncertainty_in_ninety_five_of_a_hundred_years() {
         done.collect::<Vec<Vec<bool>>>().concat()
     });
     let inside = outcomes.iter().filter(|inside| **inside).count();
-    println!("the truth lies within U95 in {inside} of {} years", outcomes.len());
+    eprintln!("the truth lies within U95 in {inside} of {} years", outcomes.len());
     assert!(outcomes.len() == 100 && inside >= 95, "{inside}");
 }
 

@@ -5,6 +5,7 @@
 
 mod air;
 mod arguments;
+mod audit;
 mod cooling;
 mod counter;
 mod energy;
@@ -163,6 +164,7 @@ pub fn catalog() -> impl Iterator<Item = &'static Formula> {
         energy::FORMULAS,
         tree::FORMULAS,
         counter::FORMULAS,
+        audit::FORMULAS,
     ]
     .into_iter()
     .flatten()
