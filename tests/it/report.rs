@@ -240,14 +240,29 @@ fn a_month_is_reported_and_a_browser_shows_it_without_asking_anybody() {
     reported.proves_what_is_true();
     reported.says_what_befell();
     assert!((reported.number("/period/hours") - 745.0).abs() < 1e-9);
-    let (folder, page) = (reported.folder.path(), reported.html());
+    let folder = reported.folder.path();
+    shows_a_page(&reported, &reported.html(), "en");
+    succeed(
+        Command::new(COLDWATCH)
+            .args(["report", "--data", "data", "--out", "reports", "--month", "2026-10"])
+            .args(["--format", "html", "--lang", "zh-CN"])
+            .current_dir(folder),
+    );
+    let chinese = folder.join("reports/month-hall-2026-10.zh-CN.html");
+    shows_a_page(&reported, &chinese, "zh-CN");
+}
+
+/// A browser shows it with no complaint, asks nobody for anything, and can print it.
+fn shows_a_page(reported: &Reported, page: &Path, language: &str) {
+    let folder = reported.folder.path();
     // A page that asked anybody would be told in the log of the network.
-    let net_log = folder.join("net.json");
+    let net_log = folder.join(format!("net.{language}.json"));
     let net_log_argument = format!("--log-net-log={}", net_log.display());
-    let (dom, complaints) = browse(folder, &["--dump-dom", &net_log_argument], &page);
+    let (dom, complaints) = browse(folder, &["--dump-dom", &net_log_argument], page);
     let title = reported.report["figures"][0]["title"].as_str().unwrap();
     assert_eq!(title, "iPUE2 (2026-10-01:2026-10-31)");
     assert!(dom.contains(title) && dom.contains("<svg"), "{dom}");
+    assert!(dom.contains(&format!("lang=\"{language}\"")), "{dom}");
     for word in ["CONSOLE", "Refused to", "violates"] {
         assert!(!complaints.contains(word), "{complaints}");
     }
@@ -256,21 +271,21 @@ fn a_month_is_reported_and_a_browser_shows_it_without_asking_anybody() {
     let urls = log.split("\"url\":\"").skip(1).filter_map(|rest| rest.split('"').next());
     let asked: Vec<&str> = urls.filter(|url| !url.contains("google")).collect();
     assert!(asked.is_empty(), "the page asked for {asked:?}");
-    let picture = folder.join("report.png");
+    let picture = folder.join(format!("report.{language}.png"));
     let screenshot = format!("--screenshot={}", picture.display());
-    browse(folder, &["--window-size=1200,4200", "--hide-scrollbars", &screenshot], &page);
+    browse(folder, &["--window-size=1200,4200", "--hide-scrollbars", &screenshot], page);
     assert!(fs::metadata(&picture).unwrap().len() > 100_000, "an empty page is smaller");
-    let paper = folder.join("report.pdf");
+    let paper = folder.join(format!("report.{language}.pdf"));
     browse(
         folder,
         &["--no-pdf-header-footer", &format!("--print-to-pdf={}", paper.display())],
-        &page,
+        page,
     );
     assert!(fs::read(&paper).unwrap().starts_with(b"%PDF"));
     if let Some(kept) = std::env::var_os("COLDWATCH_KEEP_REPORT") {
         let kept = PathBuf::from(kept);
         fs::create_dir_all(&kept).unwrap();
-        for path in [&picture, &paper, &page] {
+        for path in [picture.as_path(), paper.as_path(), page] {
             fs::copy(path, kept.join(path.file_name().unwrap())).unwrap();
         }
     }
