@@ -60,7 +60,7 @@ impl Subject for Case {
     }
 
     fn last_day(&self) -> NaiveDate {
-        "2026-12-31".parse().unwrap()
+        "2026-12-31".parse().expect("a day")
     }
 
     fn commissioned_on(&self) -> Option<NaiveDate> {
@@ -75,7 +75,7 @@ impl Subject for Case {
 fn shipped(name: &str) -> Regulation {
     let library = Library::shipped();
     let source = library.limits(name).unwrap_or_else(|| panic!("{name} ships"));
-    limits_file::read(source).unwrap()
+    limits_file::read(source).expect("what ships is sound")
 }
 
 #[test]

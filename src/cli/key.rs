@@ -7,12 +7,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use rules::{
-    book::{KeyChange, KeyEvent, Posting},
+    book::{KeyChange, KeyEvent, Keys, Posting},
     chain::Chain,
-    signing::PublicKey,
+    signing::{PublicKey, SigningKey},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -134,21 +134,34 @@ fn create(desk: &Desk) -> anyhow::Result<()> {
 }
 
 fn rotate(Because { desk, reason }: &Because) -> anyhow::Result<()> {
-    let before = desk.signer()?.context("this ledger has no key yet: coldwatch key create")?;
+    let before = own(desk)?;
     let key = key_file::make_next(desk.dir())?.public();
     enter(desk, change(KeyEvent::Rotated, key, desk, reason).vouched(&before)?)
 }
 
 fn lost(Because { desk, reason }: &Because) -> anyhow::Result<()> {
-    let before = desk.keys()?.in_force();
-    let before = before.context("this ledger has no key yet: coldwatch key create")?;
+    let keys = desk.keys()?;
+    let before = keys.in_force().with_context(|| none(&keys))?;
     let key = key_file::make_next(desk.dir())?.public();
     let change = change(KeyEvent::Lost, key, desk, reason);
     enter(desk, KeyChange { before: Some(before), ..change })
 }
 
+/// The private key in force.
+fn own(desk: &Desk) -> anyhow::Result<SigningKey> {
+    desk.signer()?.map_or_else(|| bail!("{}", none(&desk.keys()?)), Ok)
+}
+
+fn none(keys: &Keys) -> &'static str {
+    if keys.is_handed_over() {
+        "this ledger was handed over: it goes on on the other gateway"
+    } else {
+        "this ledger has no key yet: coldwatch key create"
+    }
+}
+
 fn hand_over(Handover { desk, to, file, reason }: &Handover) -> anyhow::Result<()> {
-    let own = desk.signer()?.context("this ledger has no key yet: coldwatch key create")?;
+    let own = own(desk)?;
     ensure!(own.public() != *to, "{to} is the key of this ledger itself");
     ensure!(!file.exists(), "{} is there already", file.display());
     let reader = desk.reader()?;
@@ -169,7 +182,7 @@ fn accept(desk: &Desk, file: &Path) -> anyhow::Result<()> {
     let Letter { site, change } = serde_json::from_str(&text).with_context(failed)?;
     let catalog = desk.reader()?.catalog()?.context("nothing was recorded there yet")?;
     ensure!(site == catalog.site.id, "it is of site {site}, and this is {}", catalog.site.id);
-    let own = desk.signer()?.context("this ledger has no key yet: coldwatch key create")?;
+    let own = own(desk)?;
     ensure!(
         own.public() == change.key,
         "it is for the key {}, and this ledger's is {}",

@@ -284,6 +284,17 @@ fn no_code_can_write_to_a_device() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// The simulator publishes what its devices say; the gateway where it keeps the end of its ledger.
+#[test]
+fn only_the_simulator_and_the_anchors_publish_over_mqtt() {
+    let mut files = sources(&ALL_SOURCES);
+    let own = ["links/src/publisher.rs", "simulator/src/publish.rs", "src/gateway/anchors.rs"];
+    files.retain(|(path, _)| own.iter().all(|own| *path != repository(own)));
+    let found = lines_with(&files, &["Publisher::open", ".publish("]);
+    let found: Vec<_> = found.iter().filter(|line| !line.contains("self.publish()")).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// ISO/IEC 30134-2 gives the name to a ratio of energies, with category and period; only the type that has both says it.
 #[test]
 fn the_name_of_the_standard_ratio_stands_only_where_category_and_period_do() {

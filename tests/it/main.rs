@@ -11,6 +11,7 @@ mod disk_full;
 mod dsx;
 mod house;
 mod http;
+mod key;
 mod kill;
 mod load;
 mod observer;
