@@ -8,6 +8,7 @@
 //! {"line":2,"seq":9,"boot":"…","recorded":"…","quarter":{"start":"2026-10-01T00:00:00Z","meters":1,"amount":[12.5,11.9],…}}
 //! ```
 
+pub mod amend;
 mod check;
 mod columns;
 mod entry;

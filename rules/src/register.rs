@@ -108,7 +108,7 @@ impl RegisterLimits {
     }
 
     /// The most that can have flowed in `span`, with margin and two steps of rounding.
-    fn most(&self, span: Duration, value: f64) -> f64 {
+    pub(crate) fn most(&self, span: Duration, value: f64) -> f64 {
         self.max_power * span.as_secs_f64() / 3600.0 * POWER_MARGIN + 2.0 * self.quantum(value)
     }
 }

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
+mod amend;
 mod calc;
 mod check;
 mod completions;
@@ -21,9 +22,11 @@ mod demo;
 mod desk;
 mod document;
 mod files;
+mod import;
 mod key;
 mod key_file;
 mod man;
+mod meter;
 mod progress;
 mod reload;
 mod report;
@@ -60,8 +63,10 @@ enum Command {
     Calc(calc::Args),
     Check(check::Args),
     Completions(completions::Args),
+    Import(import::Args),
     Key(key::Args),
     Man(man::Args),
+    Meter(meter::Args),
     Reload(reload::Args),
     Report(report::Args),
     Rules(rules::Args),
@@ -80,8 +85,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Calc(args) => calc::run(args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Meter(args) => meter::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Rules(args) => rules::run(&args),
