@@ -25,11 +25,11 @@ measure() { # NAME COMMAND...
         { seconds[NR] = $1; if ($2 > most) most = $2 }
         END { printf "%-28s median %5.2f s, most resident %6.1f MiB\n", name, seconds[int((runs + 1) / 2)], most / 1024 }'
 }
-report=("$target/coldwatch" report --data "$folder/data" --year 2024 --out "$folder/out")
-measure "HTML" "${report[@]}" --format html
-measure "HTML, JSON, two languages" "${report[@]}" --format html,json,csv --lang en,zh-CN
-measure "registers" "${report[@]}" --format registers
-measure "sealed" "${report[@]}" --seal
+report=("$target/coldwatch" report --data "$folder/data" --year 2024)
+measure "HTML" "${report[@]}" --out "$folder/out" --format html
+measure "HTML, JSON, two languages" "${report[@]}" --out "$folder/out" --format html,json,csv --lang en,zh-CN
+measure "registers" "${report[@]}" --out "$folder/out" --format registers
+measure "sealed" "${report[@]}" --out "$folder/out" --seal
 "${report[@]}" --seal --out "$folder/kept" >/dev/null 2>&1
 mv "$folder"/kept/*.zip "$folder/kept.zip"
 measure "verified" "$target/coldwatch" report verify "$folder/kept.zip"
