@@ -27,7 +27,6 @@ use crate::{
     balance::NodeBalance,
     density::Density,
     estimate::Estimated,
-    indicators::Indicator,
     note::Note,
     sums::Quarter,
 };
@@ -35,11 +34,13 @@ use crate::{
 mod audit;
 mod energy;
 mod figure;
+mod indicators;
 mod lines;
 mod subject;
 
 pub use audit::Audit;
 pub use figure::{Figure, Qualification, Verdict};
+pub use indicators::{Indicator, Input};
 
 /// Version of [`Compliance`] as JSON. Within one, members are added and never renamed.
 pub const SCHEMA: u32 = 2;

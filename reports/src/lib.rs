@@ -12,7 +12,6 @@ pub mod density;
 pub mod difference;
 pub mod estimate;
 pub mod grid;
-pub mod indicators;
 pub mod language;
 pub mod manifest;
 pub mod note;

@@ -3,6 +3,7 @@
 
 mod csv;
 mod document;
+mod pieces;
 mod sections;
 
 pub use csv::{corrections_csv, csv, registers_csv};

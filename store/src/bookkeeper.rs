@@ -14,8 +14,8 @@ use rules::{
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::{
+    heads::{Fault, Heads},
     journal::trusted_wall,
-    ledger_db::{Fault, Heads},
     record::{Catalog, Stamp},
 };
 

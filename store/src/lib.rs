@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod export;
 mod finding;
+mod heads;
 mod lock;
 mod pool;
 mod projector;

@@ -22,9 +22,10 @@ use serde::{
 use crate::{
     bookkeeper::start_text,
     error::StoreError,
+    heads::Heads,
     history::{HistoryReader, HistoryStats, Resolution, Series},
     journal::{JournalBody, JournalLine, JournalQuery, boot_text, filed_text},
-    ledger_db::{self, Heads, JOURNAL, LEDGER},
+    ledger_db::{self, JOURNAL, LEDGER},
     log::LogReader,
     pool::Pool,
     record::{Catalog, Seq},

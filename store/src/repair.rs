@@ -18,8 +18,9 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction};
 use crate::{
     error::StoreError,
     finding::Finding,
+    heads::{self, Heads},
     journal::JournalBody,
-    ledger_db::{self, Heads, JOURNAL, LEDGER, LedgerDb},
+    ledger_db::{JOURNAL, LEDGER, LedgerDb},
     record::Seq,
 };
 
@@ -146,7 +147,7 @@ const JOURNAL_TABLE: Table = Table {
     },
     insert: |transaction, line| {
         let Proven { line, filed, body, hash } = line;
-        ledger_db::insert_journal(transaction, *line, filed, body, *hash)
+        heads::insert_journal(transaction, *line, filed, body, *hash)
     },
 };
 
@@ -158,9 +159,7 @@ const LEDGER_TABLE: Table = Table {
         (heads.ledger, heads.ledger_seq) = (chain, Seq(read.seq));
         Some(())
     },
-    insert: |transaction, line| {
-        ledger_db::insert_ledger(transaction, line.line, &line.body, line.hash)
-    },
+    insert: |transaction, line| heads::insert_ledger(transaction, line.line, &line.body, line.hash),
 };
 
 fn take_lines(old: &Connection, db: &mut LedgerDb, table: &Table) -> rusqlite::Result<()> {
@@ -203,7 +202,7 @@ fn take_catalogs(old: &Connection, db: &mut LedgerDb) -> rusqlite::Result<()> {
         let sha256 = Hash::of(body.as_bytes());
         let heads = Heads { catalog: Some(sha256), ..db.heads.clone() };
         keep(db, heads, |transaction| {
-            ledger_db::insert_catalog(transaction, seq, &filed, wall.as_deref(), sha256, &body)
+            heads::insert_catalog(transaction, seq, &filed, wall.as_deref(), sha256, &body)
                 .map(drop)
         })?;
     }

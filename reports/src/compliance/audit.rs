@@ -299,7 +299,7 @@ impl<'a> Audit<'a> {
             ledger: self.question.ledger.clone(),
             bottom_up: self.bottom_up(&closed.sums, &it),
             notes: self.notes(&closed, &meters, &balances, &facility, &it),
-            flags: super::lines::flags(&meters),
+            flags: Self::flags(&meters),
             days: self.days(&closed.sums),
             density: density::density(self.question.plant, &closed.sums, &self.accounts),
             corrections: self.correction_lines(),

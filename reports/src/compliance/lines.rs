@@ -243,6 +243,24 @@ impl Audit<'_> {
             .map(|cdu| Arc::clone(self.name(cdu)))
             .collect()
     }
+
+    /// What happened to registers and clocks, over all meters.
+    pub(super) fn flags(meters: &[MeterLine]) -> Vec<FlagLine> {
+        let mut lines: BTreeMap<Flag, FlagLine> = BTreeMap::new();
+        for meter in meters {
+            for (flag, count) in &meter.flags {
+                let line = lines.entry(*flag).or_insert_with(|| FlagLine {
+                    flag: *flag,
+                    text: flag.text(),
+                    quarter_hours: 0,
+                    meters: Vec::new(),
+                });
+                line.quarter_hours += count;
+                line.meters.push(Arc::clone(&meter.name));
+            }
+        }
+        lines.into_values().collect()
+    }
 }
 
 fn notes_of_meters(meters: &[MeterLine]) -> Vec<Note> {
@@ -291,21 +309,4 @@ fn register_difference(account: &Account, declared: &Meter) -> Option<f64> {
     }
     let turns = f64::from(account.rollovers) * declared.register_modulus_kwh.unwrap_or(0.0);
     Some(account.last?.value - account.first?.value + turns)
-}
-
-pub(super) fn flags(meters: &[MeterLine]) -> Vec<FlagLine> {
-    let mut lines: BTreeMap<Flag, FlagLine> = BTreeMap::new();
-    for meter in meters {
-        for (flag, count) in &meter.flags {
-            let line = lines.entry(*flag).or_insert_with(|| FlagLine {
-                flag: *flag,
-                text: flag.text(),
-                quarter_hours: 0,
-                meters: Vec::new(),
-            });
-            line.quarter_hours += count;
-            line.meters.push(Arc::clone(&meter.name));
-        }
-    }
-    lines.into_values().collect()
 }

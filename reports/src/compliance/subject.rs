@@ -10,11 +10,11 @@ use rules::{
     ratio::characteristic_ratio,
 };
 
-use super::{Audit, Figure, IndicatorLine, RegulationLine, SurchargeLine, audit::Closed};
-use crate::{
-    account::count,
-    indicators::{Amounts, Indicator},
+use super::{
+    Audit, Figure, Indicator, IndicatorLine, RegulationLine, SurchargeLine, audit::Closed,
+    indicators::Amounts,
 };
+use crate::account::count;
 
 /// A quarter-hour is near a share of the designed power within this much of the designed power.
 const LOAD_BAND: f64 = 0.05;

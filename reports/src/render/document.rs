@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{REFUSALS_SHOWN, sections};
+use super::{
+    REFUSALS_SHOWN,
+    pieces::{amount, states_key},
+    sections,
+};
 use crate::{
     chart::{self, grouped},
     compliance::{Compliance, Energy, Figure, TermLine, Verdict},
@@ -204,34 +208,10 @@ fn formula(terms: &[TermLine]) -> String {
     text
 }
 
-pub(super) fn states_key(language: Language, short: bool) -> Markup {
-    let words = language.words();
-    html! {
-        ul.key {
-            li { i.measured {} (words.measured) }
-            li { i.bridged {} (words.bridged_long) }
-            @if !short {
-                li { i.integrated {} (words.integrated) }
-                li { i.estimated {} (words.estimated) }
-                li { i.partial {} (words.partial) }
-            }
-            li { i.missing {} (words.missing) }
-        }
-    }
-}
-
 fn notes(answer: &Compliance, language: Language) -> Markup {
     html! {
         @if !answer.notes.is_empty() {
             ul.notes { @for note in &answer.notes { li { (note.text(language)) } } }
         }
     }
-}
-
-/// Full precision is in the JSON; on paper a tenth of a large amount is noise.
-pub(super) fn amount(amount: Option<f64>, language: Language) -> String {
-    amount.map_or_else(
-        || language.words().not_known.to_owned(),
-        |amount| grouped(amount, usize::from(amount.abs() < 10_000.0)),
-    )
 }

@@ -9,7 +9,7 @@ use rules::{
     plant::{Carrier, Meter},
 };
 
-use super::document::{amount, states_key};
+use super::pieces::{amount, states_key};
 use crate::{
     chart::{self, Flow, Line, grouped},
     compliance::{AnchorLine, Compliance, MeterLine, RegulationLine, Sign, Use, Verdict},
