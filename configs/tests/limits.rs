@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use configs::{library::Library, limits_file};
-use rules::limits::{Measured, Metric, Regulation, Subject, Year};
+use rules::limits::{Bilingual, Measured, Metric, Regulation, Subject, Year};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -39,17 +39,19 @@ enum YearWord {
 }
 
 impl Subject for Case {
-    fn figure(&self, metric: Metric) -> Result<Measured, String> {
+    fn figure(&self, metric: Metric) -> Result<Measured, Bilingual> {
         let value = match metric {
             Metric::EnergyRatio => Some(self.ratio),
             Metric::CharacteristicRatio => self.characteristic,
             Metric::EnergyReuse | Metric::Renewable | Metric::WaterUse => None,
         };
-        value.map(|value| Measured { value, u95: self.u95 }).ok_or("not known".to_owned())
+        value
+            .map(|value| Measured { value, u95: self.u95 })
+            .ok_or(Bilingual::new("not known", "未知"))
     }
 
-    fn ratio_at_load(&self, _: f64) -> Result<(Measured, f64), String> {
-        Err("not known".to_owned())
+    fn ratio_at_load(&self, _: f64) -> Result<(Measured, f64), Bilingual> {
+        Err(Bilingual::new("not known", "未知"))
     }
 
     fn year(&self) -> Option<Year> {

@@ -248,7 +248,7 @@ pub struct IndicatorLine {
     pub value: Option<f64>,
     pub text: Option<String>,
     /// Where it is from, or why it is missing.
-    pub source: String,
+    pub source: Bilingual,
 }
 
 /// Where facility energy went and by which carrier it came.

@@ -11,6 +11,8 @@ pub use self::judge::{Judgement, Measured, Outcome, Subject, conformity};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::value::Undefined;
+
 /// A text that says how to measure, what to stay below, or what to publish.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Regulation {
@@ -46,6 +48,32 @@ pub struct Bilingual {
     /// Where there is none the English one serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zh: Option<String>,
+}
+
+impl Bilingual {
+    pub fn new(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { en: en.into(), zh: Some(zh.into()) }
+    }
+}
+
+/// Why a formula has no answer.
+impl From<Undefined> for Bilingual {
+    fn from(why: Undefined) -> Self {
+        let zh = match why {
+            Undefined::ItPowerZero => "IT负荷为零",
+            Undefined::FacilityBelowIt => "总能耗低于IT能耗：边界或电能表有误",
+            Undefined::NoFlow => "冷却液无流量",
+            Undefined::NoLoad => "无负荷",
+            Undefined::ReversedSensors => "传感器接反",
+            Undefined::CoolantOutOfRange => "冷却液参数超出公式范围",
+            Undefined::TwoPhase => "两相冷却：不能由流量和温度求得",
+            Undefined::NotMetered => "未计量",
+            Undefined::DoubleCounting => "重复计量",
+            Undefined::TemperatureCross => "温度交叉",
+            Undefined::OutsideFormula => "超出公式适用范围",
+        };
+        Self::new(why.to_string(), zh)
+    }
 }
 
 /// Whether a text binds.

@@ -14,11 +14,8 @@ use rules::{
 };
 use serde::Serialize;
 
-pub(crate) use self::amounts::Amounts;
-use self::{
-    amounts::Amount,
-    formulas::{FORMULAS, Formula},
-};
+pub(crate) use self::amounts::{Amount, Amounts};
+use self::formulas::{FORMULAS, Formula};
 use crate::{
     account::{count, share},
     compliance::{Audit, Figure},
@@ -37,10 +34,10 @@ pub struct Indicator {
     pub unit: &'static str,
     pub value: Option<f64>,
     /// How it was formed: `water / IT energy`.
-    pub formula: &'static str,
+    pub formula: Bilingual,
     pub inputs: Vec<Input>,
-    /// Why it has no value, in English.
-    pub reason: Option<String>,
+    /// Why it has no value.
+    pub reason: Option<Bilingual>,
 }
 
 /// An amount that went into a figure.
@@ -56,13 +53,13 @@ impl Indicator {
     fn of(
         id: &str,
         title: Bilingual,
-        (unit, formula): (&'static str, &'static str),
+        (unit, (en, zh)): (&'static str, (&str, &str)),
         inputs: Vec<(&'static str, Amount, &'static str)>,
         value: impl FnOnce(&[f64]) -> Result<f64, Undefined>,
     ) -> Self {
-        let known: Result<Vec<f64>, String> =
+        let known: Result<Vec<f64>, Bilingual> =
             inputs.iter().map(|(_, amount, _)| amount.clone()).collect();
-        let value = known.and_then(|known| value(&known).map_err(|why| why.to_string()));
+        let value = known.and_then(|known| Ok(value(&known)?));
         let inputs = inputs.into_iter().filter_map(|(name, amount, unit)| {
             Some(Input { name: name.to_owned(), value: amount.ok()?, unit })
         });
@@ -70,16 +67,12 @@ impl Indicator {
             id: id.to_owned(),
             title,
             unit,
-            formula,
+            formula: Bilingual::new(en, zh),
             inputs: inputs.collect(),
             reason: value.as_ref().err().cloned(),
             value: value.ok(),
         }
     }
-}
-
-fn bilingual(en: &str, zh: &str) -> Bilingual {
-    Bilingual { en: en.to_owned(), zh: Some(zh.to_owned()) }
 }
 
 impl Audit<'_> {
@@ -93,7 +86,7 @@ impl Audit<'_> {
             let operands = formula.of.iter();
             let inputs = operands
                 .map(|operand| (operand.name(), amounts.of(*operand).clone(), operand.unit()));
-            let title = bilingual(formula.en, formula.zh);
+            let title = Bilingual::new(formula.en, formula.zh);
             let units = (formula.unit, formula.text);
             Indicator::of(formula.id, title, units, inputs.collect(), formula.value)
         };
@@ -115,13 +108,20 @@ impl Audit<'_> {
                     Some((1.0, Some(self.account(meter)?)))
                 })
                 .collect();
-            let meters = meters.ok_or("a meter of it is not in the plant")?;
+            let meters = meters.ok_or_else(|| {
+                Bilingual::new("a meter of it is not in the plant", "其电能表不在站点中")
+            })?;
             if meters.is_empty() {
                 return Ok(0.0);
             }
             let quarters = sum_of(sums.states.len(), &meters);
             let known: Option<f64> = quarters.iter().map(|quarter| quarter.kwh).sum();
-            known.ok_or_else(|| "a meter of it has no energy for a part of the period".to_owned())
+            known.ok_or_else(|| {
+                Bilingual::new(
+                    "a meter of it has no energy for a part of the period",
+                    "其电能表在部分时间没有电量",
+                )
+            })
         };
         let ratio = |boundary: &rules::plant::Boundary| {
             let period = self.question().period;
@@ -133,7 +133,7 @@ impl Audit<'_> {
             Indicator::of(
                 &format!("partial.{}", boundary.id),
                 Bilingual { en: title, zh: None },
-                ("", "(overhead + IT) / IT energy, of a part"),
+                ("", ("(overhead + IT) / IT energy, of a part", "(辅助 + IT) / IT能耗（局部）")),
                 vec![
                     ("overhead energy", sum(&boundary.overhead), "kWh"),
                     ("IT energy", sum(&boundary.it), "kWh"),
@@ -151,20 +151,21 @@ impl Audit<'_> {
         let known = days.iter().filter(|day| day.is_some()).count();
         let sum = || -> Amount {
             if self.question().plant.of_kind(AssetKind::Weather).next().is_none() {
-                return Err("the site has no weather station".to_owned());
+                return Err(Bilingual::new("the site has no weather station", "站点没有气象站"));
             }
             if known < days.len() {
-                return Err(format!(
-                    "outdoor temperature is known for {known} of {} days",
-                    days.len()
+                let all = days.len();
+                return Err(Bilingual::new(
+                    format!("outdoor temperature is known for {known} of {all} days"),
+                    format!("{all}天中仅{known}天有室外温度"),
                 ));
             }
             Ok(days.iter().flatten().map(|mean| formula::cooling_degree_days(*mean, base_c)).sum())
         };
         Indicator::of(
             "cdd",
-            bilingual("cooling degree days", "制冷度日数"),
-            ("K d", "Σ max(0, daily mean − base)"),
+            Bilingual::new("cooling degree days", "制冷度日数"),
+            ("K d", ("Σ max(0, daily mean − base)", "Σ max(0, 日平均 − 基准)")),
             vec![("cooling degree days", sum(), "K d"), ("base", Ok(base_c), "°C")],
             |x| Ok(x[0]),
         )

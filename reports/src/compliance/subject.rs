@@ -3,16 +3,17 @@
 use chrono::NaiveDate;
 use rules::{
     limits::{
-        CaveatWhen, IndicatorSpec, Judgement, Measured, Metric, Origin, Outcome, Regulation,
-        Status, Subject, Year,
+        Bilingual, CaveatWhen, IndicatorSpec, Judgement, Measured, Metric, Origin, Outcome,
+        Regulation, Status, Subject, Year,
     },
     plant::{AssetKind, Detail, FactValue},
     ratio::characteristic_ratio,
 };
 
 use super::{
-    Audit, Figure, Indicator, IndicatorLine, RegulationLine, SurchargeLine, audit::Closed,
-    indicators::Amounts,
+    Audit, Figure, Indicator, IndicatorLine, RegulationLine, SurchargeLine,
+    audit::Closed,
+    indicators::{Amount, Amounts},
 };
 use crate::account::count;
 
@@ -30,20 +31,26 @@ struct Period<'a> {
 }
 
 impl Subject for Period<'_> {
-    fn figure(&self, metric: Metric) -> Result<Measured, String> {
+    fn figure(&self, metric: Metric) -> Result<Measured, Bilingual> {
         let indicator = |id: &str| {
             let found = self.indicators.iter().find(|indicator| indicator.id == id);
-            let found = found.ok_or_else(|| "it is not computed".to_owned())?;
+            let found = found.ok_or_else(|| Bilingual::new("it is not computed", "未计算"))?;
             let reason = || found.reason.clone().unwrap_or_default();
             found.value.map(|value| Measured { value, u95: None }).ok_or_else(reason)
         };
         match metric {
             Metric::EnergyRatio => {
-                let figure = self.figure.ok_or("no method is followed")?;
+                let figure = self
+                    .figure
+                    .ok_or_else(|| Bilingual::new("no method is followed", "未采用任何方法"))?;
                 let refused = || {
                     let refusals: Vec<&str> =
                         figure.refusals.iter().map(crate::note::Refusal::code).collect();
-                    format!("the figure is refused: {}", refusals.join(", "))
+                    let codes = refusals.join(", ");
+                    Bilingual::new(
+                        format!("the figure is refused: {codes}"),
+                        format!("该值被拒绝：{codes}"),
+                    )
                 };
                 let value = figure.value.ok_or_else(refused)?;
                 Ok(Measured { value, u95: figure.u95 })
@@ -55,8 +62,13 @@ impl Subject for Period<'_> {
         }
     }
 
-    fn ratio_at_load(&self, fraction: f64) -> Result<(Measured, f64), String> {
-        let design_kw = self.it_design_kw().ok_or("it_design_power is not declared in [site]")?;
+    fn ratio_at_load(&self, fraction: f64) -> Result<(Measured, f64), Bilingual> {
+        let design_kw = self.it_design_kw().ok_or_else(|| {
+            Bilingual::new(
+                "it_design_power is not declared in [site]",
+                "[site]未声明it_design_power",
+            )
+        })?;
         let sums = &self.closed.sums;
         let near = |place: &usize| {
             let kwh = sums.it_quarters[*place].kwh.unwrap_or(0.0);
@@ -66,9 +78,10 @@ impl Subject for Period<'_> {
             (0..sums.states.len()).filter(|place| sums.is_common(*place)).filter(near).collect();
         if places.len() < LOAD_QUARTERS {
             let hours = count(places.len()) / 4.0;
-            return Err(format!(
-                "IT power was near {:.0} % of the designed one for {hours:.1} h only",
-                fraction * 100.0
+            let share = fraction * 100.0;
+            return Err(Bilingual::new(
+                format!("IT power was near {share:.0} % of the designed one for {hours:.1} h only"),
+                format!("IT功率接近设计值{share:.0} %的时间仅{hours:.1}小时"),
             ));
         }
         let sum = |quarters: &[crate::sums::Quarter]| -> f64 {
@@ -78,7 +91,7 @@ impl Subject for Period<'_> {
             Some(sum(&sums.facility_quarters)),
             Some(sum(&sums.it_quarters)),
         );
-        let value = ratio.map_err(|why| why.to_string())?;
+        let value = ratio?;
         let relative = self.figure.and_then(|figure| Some(figure.u95? / figure.value?));
         let u95 = relative.map(|relative| relative * value);
         Ok((Measured { value, u95 }, count(places.len()) / 4.0))
@@ -108,14 +121,17 @@ impl Subject for Period<'_> {
 
 impl Period<'_> {
     /// From the newest test that was made by the end of the period.
-    fn characteristic(&self) -> Result<Measured, String> {
+    fn characteristic(&self) -> Result<Measured, Bilingual> {
         let tests = self.audit.site_record().map(|record| record.condition_tests.as_slice());
         let done =
             tests.unwrap_or_default().iter().filter(|test| test.tested_on <= self.last_day());
-        let test = done
-            .max_by_key(|test| test.tested_on)
-            .ok_or("the site file has no [[condition_test]] with its own shares of the year")?;
-        let value = characteristic_ratio(&test.conditions).map_err(|why| why.to_string())?;
+        let test = done.max_by_key(|test| test.tested_on).ok_or_else(|| {
+            Bilingual::new(
+                "the site file has no [[condition_test]] with its own shares of the year",
+                "站点文件没有带自身时间占比的[[condition_test]]",
+            )
+        })?;
+        let value = characteristic_ratio(&test.conditions)?;
         Ok(Measured { value, u95: None })
     }
 }
@@ -204,8 +220,8 @@ impl Audit<'_> {
         amounts: &Amounts,
         indicators: &[Indicator],
     ) -> IndicatorLine {
-        let metered = |amount: &Result<f64, String>| match amount {
-            Ok(value) => (Some(*value), None, "metered".to_owned()),
+        let metered = |amount: &Amount| match amount {
+            Ok(value) => (Some(*value), None, Bilingual::new("metered", "计量")),
             Err(why) => self.by_fact(&spec.symbol, &spec.unit).unwrap_or((None, None, why.clone())),
         };
         let computed = |id: &str| {
@@ -213,7 +229,7 @@ impl Audit<'_> {
             let value = found.and_then(|indicator| indicator.value);
             let reason = found.and_then(|indicator| indicator.reason.clone());
             match (value, reason) {
-                (Some(value), _) => (Some(value), None, "computed".to_owned()),
+                (Some(value), _) => (Some(value), None, Bilingual::new("computed", "计算")),
                 (None, why) => self.by_fact(&spec.symbol, &spec.unit).unwrap_or((
                     None,
                     None,
@@ -223,7 +239,15 @@ impl Audit<'_> {
         };
         let (value, text, source) = match spec.from {
             Origin::Fact => self.by_fact(&spec.symbol, &spec.unit).unwrap_or_else(|| {
-                (None, None, format!("missing: no [[fact]] with the name {}", spec.symbol))
+                let symbol = &spec.symbol;
+                (
+                    None,
+                    None,
+                    Bilingual::new(
+                        format!("missing: no [[fact]] with the name {symbol}"),
+                        format!("缺失：没有名为{symbol}的[[fact]]"),
+                    ),
+                )
             }),
             Origin::FacilityEnergy => metered(&amounts.facility),
             Origin::ItEnergy => metered(&amounts.it),
@@ -252,9 +276,12 @@ impl Audit<'_> {
     }
 
     /// What the site declares under that name. A quantity in another unit is no answer.
-    fn by_fact(&self, name: &str, unit: &str) -> Option<(Option<f64>, Option<String>, String)> {
+    fn by_fact(&self, name: &str, unit: &str) -> Option<(Option<f64>, Option<String>, Bilingual)> {
         let fact = self.fact(name)?;
-        let source = format!("{}, since {}", fact.source, fact.from);
+        let source = Bilingual::new(
+            format!("{}, since {}", fact.source, fact.from),
+            format!("{}，自{}起", fact.source, fact.from),
+        );
         Some(match &fact.value {
             FactValue::Quantity { number, unit: given } if given == unit || unit.is_empty() => {
                 (Some(*number), None, source)
@@ -262,13 +289,16 @@ impl Audit<'_> {
             FactValue::Quantity { number, unit: given } => (
                 None,
                 None,
-                format!("missing: the fact is {number} {given}, and {unit} is asked for"),
+                Bilingual::new(
+                    format!("missing: the fact is {number} {given}, and {unit} is asked for"),
+                    format!("缺失：所声明的为{number} {given}，要求单位为{unit}"),
+                ),
             ),
             FactValue::Text(text) => (None, Some(text.clone()), source),
         })
     }
 
-    fn room_area(&self) -> (Option<f64>, Option<String>, String) {
+    fn room_area(&self) -> (Option<f64>, Option<String>, Bilingual) {
         let rooms = self.question.plant.of_kind(AssetKind::Room);
         let area: f64 = rooms
             .filter_map(|room| match &self.question.plant.asset(room).detail {
@@ -277,14 +307,22 @@ impl Audit<'_> {
             })
             .sum();
         if area > 0.0 {
-            (Some(area), None, "areas of the rooms in the site file".to_owned())
+            (
+                Some(area),
+                None,
+                Bilingual::new("areas of the rooms in the site file", "站点文件中各机房面积"),
+            )
         } else {
-            (None, None, "missing: no room with an area is declared".to_owned())
+            (
+                None,
+                None,
+                Bilingual::new("missing: no room with an area is declared", "缺失：未声明机房面积"),
+            )
         }
     }
 }
 
-fn ratio(amounts: &Amounts) -> Result<f64, String> {
+fn ratio(amounts: &Amounts) -> Amount {
     let (facility, it) = (amounts.facility.clone()?, amounts.it.clone()?);
-    super::figure::quotient(Some(facility), Some(it)).map_err(|why| why.to_string())
+    Ok(super::figure::quotient(Some(facility), Some(it))?)
 }

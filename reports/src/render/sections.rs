@@ -131,7 +131,7 @@ fn judged(judgement: &Judgement, edition: &str, language: Language) -> Markup {
             }
             td {
                 span class=(tone(judgement.outcome)) { (language.outcome(judgement.outcome)) }
-                @if let Some(reason) = &judgement.reason { small.reason { (reason) } }
+                @if let Some(reason) = &judgement.reason { small.reason { (said(reason, language)) } }
                 @if let Some(penalty) = &limit.penalty { small.reason { (penalty) } }
             }
         }
@@ -365,9 +365,9 @@ pub(super) fn indicators(answer: &Compliance, language: Language) -> Markup {
                                     @else { "–" }
                                 }
                                 td {
-                                    (indicator.formula)
+                                    (said(&indicator.formula, language))
                                     @match &indicator.reason {
-                                        Some(reason) => { small.reason { (reason) } }
+                                        Some(reason) => { small.reason { (said(reason, language)) } }
                                         None => {
                                             small {
                                                 @for input in &indicator.inputs {
@@ -409,7 +409,7 @@ pub(super) fn published(answer: &Compliance, language: Language) -> Markup {
                                             (None, None) => { span.reason { (words.missing) } }
                                         }
                                     }
-                                    td { (line.source) }
+                                    td { (said(&line.source, language)) }
                                 }
                             }
                         }

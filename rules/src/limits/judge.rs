@@ -3,7 +3,7 @@
 use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use super::{Applies, Bound, Limit, Metric, Regulation, Status, Year};
+use super::{Applies, Bilingual, Bound, Limit, Metric, Regulation, Status, Year};
 
 /// A figure with how well it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,10 +15,10 @@ pub struct Measured {
 
 /// What is held against the limits.
 pub trait Subject {
-    /// Why it is not there is said in English.
-    fn figure(&self, metric: Metric) -> Result<Measured, String>;
+    /// Or why it is not there.
+    fn figure(&self, metric: Metric) -> Result<Measured, Bilingual>;
     /// The energy ratio over the hours in which IT power was near this share of the designed one, with their number.
-    fn ratio_at_load(&self, fraction: f64) -> Result<(Measured, f64), String>;
+    fn ratio_at_load(&self, fraction: f64) -> Result<(Measured, f64), Bilingual>;
     /// Twelve months, and whether they are those of a calendar year.
     fn year(&self) -> Option<Year>;
     /// The last day of the period.
@@ -37,7 +37,7 @@ pub struct Judgement {
     pub outcome: Outcome,
     pub measured: Option<Measured>,
     /// Why it does not apply or cannot be judged; over which hours it was judged.
-    pub reason: Option<String>,
+    pub reason: Option<Bilingual>,
 }
 
 /// The decision. The middle two are those in which the interval of the figure holds the limit (after JCGM 106).
@@ -115,7 +115,10 @@ impl Regulation {
             return judgement(
                 Outcome::NotApplicable,
                 None,
-                Some(format!("it was in force until {end}")),
+                Some(Bilingual::new(
+                    format!("it was in force until {end}"),
+                    format!("有效期至{end}"),
+                )),
             );
         }
         let (measured, reason) = match found(limit, subject) {
@@ -142,22 +145,31 @@ impl Regulation {
     }
 }
 
-fn found(limit: &Limit, subject: &dyn Subject) -> Result<(Measured, Option<String>), String> {
+fn found(limit: &Limit, subject: &dyn Subject) -> Result<(Measured, Option<Bilingual>), Bilingual> {
     if let Some(fraction) = limit.load_fraction {
         let (measured, hours) = subject.ratio_at_load(fraction)?;
         let share = fraction * 100.0;
         return Ok((
             measured,
-            Some(format!("over {hours:.1} h near {share:.0} % of the designed IT power")),
+            Some(Bilingual::new(
+                format!("over {hours:.1} h near {share:.0} % of the designed IT power"),
+                format!("IT功率接近设计值{share:.0} %的{hours:.1}小时内"),
+            )),
         ));
     }
     let yearly = !matches!(limit.metric, Metric::CharacteristicRatio);
     match (yearly, subject.year(), limit.year) {
         (true, None, _) => {
-            return Err("it is for twelve months, and the period is shorter".to_owned());
+            return Err(Bilingual::new(
+                "it is for twelve months, and the period is shorter",
+                "适用于十二个月，而报告期较短",
+            ));
         }
         (true, Some(Year::AnyTwelveMonths), Year::Calendar) => {
-            return Err("it is for a calendar year, and the period is none".to_owned());
+            return Err(Bilingual::new(
+                "it is for a calendar year, and the period is none",
+                "适用于日历年，而报告期不是日历年",
+            ));
         }
         _ => {}
     }
@@ -165,38 +177,54 @@ fn found(limit: &Limit, subject: &dyn Subject) -> Result<(Measured, Option<Strin
 }
 
 /// `Ok(Some)`: why it is not for this site; `Err`: what would have to be known.
-fn applies(applies: &Applies, subject: &dyn Subject) -> Result<Option<String>, String> {
+fn applies(applies: &Applies, subject: &dyn Subject) -> Result<Option<Bilingual>, Bilingual> {
     let Applies { commissioned_before, commissioned_from, months_after_start, it_power_kw_min } =
         applies;
     let started = || {
         subject.commissioned_on().ok_or_else(|| {
-            "it depends on the start of operation: commissioned_on is not declared in [site]"
-                .to_owned()
+            Bilingual::new(
+                "it depends on the start of operation: commissioned_on is not declared in [site]",
+                "取决于投运日期：[site]未声明commissioned_on",
+            )
         })
     };
     if let Some(day) = commissioned_before
         && started()? >= *day
     {
-        return Ok(Some(format!("it is for sites that started before {day}")));
+        return Ok(Some(Bilingual::new(
+            format!("it is for sites that started before {day}"),
+            format!("适用于{day}之前投运的站点"),
+        )));
     }
     if let Some(day) = commissioned_from
         && started()? < *day
     {
-        return Ok(Some(format!("it is for sites that started on {day} or later")));
+        return Ok(Some(Bilingual::new(
+            format!("it is for sites that started on {day} or later"),
+            format!("适用于{day}及之后投运的站点"),
+        )));
     }
     if let Some(months) = months_after_start {
         let from = started()?.checked_add_months(Months::new(*months));
         if let Some(from) = from.filter(|from| subject.last_day() < *from) {
-            return Ok(Some(format!("it is for the time from {from} on")));
+            return Ok(Some(Bilingual::new(
+                format!("it is for the time from {from} on"),
+                format!("自{from}起适用"),
+            )));
         }
     }
     if let Some(least) = it_power_kw_min {
         let design = subject.it_design_kw().ok_or_else(|| {
-            "it depends on the installed IT power: it_design_power is not declared in [site]"
-                .to_owned()
+            Bilingual::new(
+                "it depends on the installed IT power: it_design_power is not declared in [site]",
+                "取决于IT设计功率：[site]未声明it_design_power",
+            )
         })?;
         if design < *least {
-            return Ok(Some(format!("it is for {least} kW of IT power or more")));
+            return Ok(Some(Bilingual::new(
+                format!("it is for {least} kW of IT power or more"),
+                format!("适用于IT功率{least} kW及以上"),
+            )));
         }
     }
     Ok(None)
