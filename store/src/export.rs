@@ -30,6 +30,8 @@ use crate::{
 };
 
 const FORMAT: u32 = 1;
+/// No line is longer: one of a thousand meters has a hundredth of it. A broken file must not take all memory.
+const LINE_BYTES_MAX: u64 = 16 << 20;
 /// Around hash and body of a line. The bytes between the last two are those that the hash covers.
 const BEFORE_HASH: &str = r#"{"hash":""#;
 const BEFORE_BODY: &str = r#"","body":"#;
@@ -277,7 +279,7 @@ impl<R: BufRead> ExportLines<R> {
             return Ok(Some(Err(altered)));
         }
         self.text.clear();
-        self.from.read_until(b'\n', &mut self.text)?;
+        self.from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut self.text)?;
         if self.text.is_empty() {
             let missing = Broken { line, why: Misfit::Missing };
             return Ok((self.fits.lines != self.header.last).then_some(Err(missing)));

@@ -135,6 +135,7 @@ fn a_sealed_report_is_checked_anywhere_and_what_was_changed_is_named() {
     let (holds, answer) = hall.verify(&unpacked, &["--key", &"ab".repeat(32)]);
     assert!(!holds && failed(&answer)[0].contains("not by the key that you were given"));
     finds_every_changed_byte(&hall, &unpacked);
+    survives_any_damage(&hall, &moved);
     finds_what_was_added_or_left_out(&hall, &unpacked);
 }
 
@@ -178,6 +179,31 @@ fn finds_every_changed_byte(hall: &Hall, unpacked: &Path) {
         fs::write(&path, &sound).unwrap();
     }
     assert!(hall.verify(unpacked, &[]).0, "put back as it was");
+}
+
+/// Whatever byte of the archive is another one, the answer is that, or the content is what was sealed all the same.
+fn survives_any_damage(hall: &Hall, bundle: &Path) {
+    const TRIES: usize = 60;
+    let sound = fs::read(bundle).unwrap();
+    let damaged = bundle.with_extension("damaged.zip");
+    for attempt in 0..TRIES {
+        let mut bytes = sound.clone();
+        // The last kilobyte is the table of contents: half of the tries go there.
+        let (from, length) =
+            if attempt % 2 == 0 { (0, sound.len()) } else { (sound.len() - 1024, 1024) };
+        let place = from + attempt * length / TRIES;
+        bytes[place] = bytes[place].wrapping_add(u8::try_from(attempt + 1).unwrap());
+        fs::write(&damaged, &bytes).unwrap();
+        let (code, stdout, stderr) = hall.runs(&["report", "verify", damaged.to_str().unwrap()]);
+        match code {
+            Some(0) => assert!(stdout.contains("verified")),
+            Some(1) => assert!(!(stdout + &stderr).is_empty()),
+            other => panic!("byte {place}: {other:?}\n{stderr}"),
+        }
+        fs::write(&damaged, &sound[..place]).unwrap();
+        let (code, _, stderr) = hall.runs(&["report", "verify", damaged.to_str().unwrap()]);
+        assert_eq!(code, Some(1), "cut at {place}: {stderr}");
+    }
 }
 
 fn finds_what_was_added_or_left_out(hall: &Hall, unpacked: &Path) {
