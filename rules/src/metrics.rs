@@ -6,6 +6,7 @@
 use crate::{
     density::{RackPower, areal_density},
     electrical::{nema_unbalance, neutral_current},
+    exchanger::Terminals,
     heat::{Stream, fws_heat, heat_capture, specific_flow, tcs_heat},
     measures::{Amperes, Celsius, Kilowatts, LitersPerMinute, Percent, SquareMeters},
     plant::{AssetId, CoolantLoop, PointId},
@@ -62,6 +63,24 @@ struct Side {
     return_temperature: PointId,
 }
 
+/// The four temperatures of a heat exchanger. Hot is the TCS, cold the FWS.
+#[derive(Clone, Copy, Debug)]
+struct TerminalPoints {
+    hot_in: PointId,
+    hot_out: PointId,
+    cold_in: PointId,
+    cold_out: PointId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExchangerFigure {
+    LogMeanDifference,
+    /// Its trend is what fouling shows in.
+    Conductance,
+    /// In percent.
+    Effectiveness,
+}
+
 /// A member of an aggregate with its rating.
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -83,6 +102,12 @@ enum Formula {
     TcsHeat(Side, Box<CoolantLoop>),
     /// Heat on its facility side.
     FwsHeat(Side, Box<CoolantLoop>),
+    /// Of a counter-flow heat exchanger that moves `heat`.
+    Exchanger {
+        terminals: Box<TerminalPoints>,
+        heat: PointId,
+        figure: ExchangerFigure,
+    },
     SpecificFlow {
         flow: PointId,
         power: PointId,
@@ -201,6 +226,27 @@ impl Inputs<'_> {
         })
     }
 
+    fn exchanger(
+        &mut self,
+        points: &TerminalPoints,
+        heat: PointId,
+        figure: ExchangerFigure,
+    ) -> Result<f64, NoData> {
+        let mut celsius = |point| Ok::<_, NoData>(Celsius::new(self.get(point)?)?);
+        let terminals = Terminals {
+            hot_in: celsius(points.hot_in)?,
+            hot_out: celsius(points.hot_out)?,
+            cold_in: celsius(points.cold_in)?,
+            cold_out: celsius(points.cold_out)?,
+        };
+        let performance = terminals.performance(self.power(heat)?)?;
+        Ok(match figure {
+            ExchangerFigure::LogMeanDifference => performance.log_mean_difference.get(),
+            ExchangerFigure::Conductance => performance.conductance.get(),
+            ExchangerFigure::Effectiveness => 100.0 * performance.effectiveness.get(),
+        })
+    }
+
     fn power(&mut self, point: PointId) -> Result<Kilowatts, NoData> {
         Ok(Kilowatts::new(self.get(point)?)?)
     }
@@ -302,6 +348,9 @@ impl Formula {
             Self::Difference { of, less } => inputs.get(*of)? - inputs.get(*less)?,
             Self::TcsHeat(side, of) => tcs_heat(of, inputs.stream(*side)?)?.get(),
             Self::FwsHeat(side, of) => fws_heat(of, inputs.stream(*side)?)?.get(),
+            Self::Exchanger { terminals, heat, figure } => {
+                inputs.exchanger(terminals, *heat, *figure)?
+            }
             Self::SpecificFlow { flow, power } => {
                 specific_flow(LitersPerMinute::new(inputs.get(*flow)?)?, inputs.power(*power)?)?
                     .get()

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Figure, Formula, Member, Metric, Place, Side, Sign};
+use super::{ExchangerFigure, Figure, Formula, Member, Metric, Place, Side, Sign, TerminalPoints};
 use crate::{
     meters::{MeterTree, Term, Total, TreeFault},
     plant::{
@@ -348,6 +348,7 @@ impl Planner {
             if let (Some(of), Some(less)) = (supply, self.has(cdu, "fws.supply_temperature")) {
                 self.compute((cdu, "approach_temperature"), Formula::Difference { of, less });
             }
+            self.exchanger(cdu);
             let of_loop = self.plant.targets(cdu, EdgeKind::Cools).next();
             if let Some(of_loop) = of_loop
                 && let (Some(flow), Some(power)) =
@@ -361,6 +362,27 @@ impl Planner {
             {
                 self.compute((cdu, "dew_point_margin"), Formula::Difference { of, less });
             }
+        }
+    }
+
+    /// How well the heat exchanger of a CDU works, where all four temperatures and the heat are measured.
+    fn exchanger(&mut self, cdu: AssetId) {
+        let heat = self.has(cdu, "tcs.heat").or_else(|| self.has(cdu, "fws.heat"));
+        let point = |quantity: &str| self.has(cdu, quantity);
+        let terminals = point("tcs.return_temperature")
+            .zip(point("tcs.supply_temperature"))
+            .zip(point("fws.supply_temperature").zip(point("fws.return_temperature")));
+        let (Some(heat), Some(((hot_in, hot_out), (cold_in, cold_out)))) = (heat, terminals) else {
+            return;
+        };
+        let terminals = TerminalPoints { hot_in, hot_out, cold_in, cold_out };
+        for (quantity, figure) in [
+            ("exchanger.log_mean_difference", ExchangerFigure::LogMeanDifference),
+            ("exchanger.conductance", ExchangerFigure::Conductance),
+            ("exchanger.effectiveness", ExchangerFigure::Effectiveness),
+        ] {
+            let terminals = Box::new(terminals);
+            self.compute((cdu, quantity), Formula::Exchanger { terminals, heat, figure });
         }
     }
 

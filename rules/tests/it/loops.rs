@@ -189,3 +189,40 @@ fn the_lowest_dew_point_margin_is_covered_as_the_dew_point_under_it_is() {
     assert!(margin.number().is_ok());
     assert_eq!(margin.coverage, Some(Coverage { known: 19, of: 20 }));
 }
+
+/// A CDU that says its heat and the four temperatures of its exchanger.
+fn exchanger(cold_out_c: f64) -> Hall {
+    let mut draft = Draft::default();
+    let cdu = draft.cdu("cdu", false);
+    draft.coolant_loop("loop", &[cdu], &[]);
+    for (quantity, value) in [
+        ("tcs.return_temperature", 51.0),
+        ("tcs.supply_temperature", 37.0),
+        ("fws.supply_temperature", 35.0),
+        ("fws.return_temperature", cold_out_c),
+    ] {
+        draft.point(cdu, quantity, "°C", value);
+    }
+    draft.point(cdu, "tcs.heat", "kW", 1250.0);
+    draft.run(&[])
+}
+
+/// V-HX, first row.
+#[test]
+fn a_heat_exchanger_says_how_well_it_works() {
+    let hall = exchanger(46.0);
+    for (quantity, expected) in [
+        ("exchanger.log_mean_difference", 3.27407),
+        ("exchanger.conductance", 381.788),
+        ("exchanger.effectiveness", 87.5),
+    ] {
+        let found = hall.reading("cdu", quantity).number().unwrap();
+        assert!((found / expected - 1.0).abs() < 1e-4, "{quantity}: {found}");
+    }
+}
+
+#[test]
+fn a_heat_exchanger_whose_temperatures_cross_has_no_figure() {
+    let crossed = exchanger(52.0).reading("cdu", "exchanger.conductance").value;
+    assert_eq!(crossed, Err(NoData::Undefined(Undefined::TemperatureCross)));
+}
