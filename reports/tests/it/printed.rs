@@ -94,3 +94,54 @@ fn nothing_is_printed_that_is_no_number() {
         }
     }
 }
+
+/// A number as people read it, with its thousands apart: taken for the number that machines get when it is that, rounded.
+fn is_printed(text: &str, value: f64) -> bool {
+    let digits = |text: &str| text.replace(['\u{202f}', '\u{a0}', '\u{2009}', ' ', ','], "");
+    let plain = digits(text);
+    let rounded = (0..=4).map(|decimals| format!("{value:.decimals$}"));
+    // Rounded so far that another number would look the same is not printed.
+    let close = |text: &String| {
+        text.parse().is_ok_and(|near: f64| (near - value).abs() <= 0.05 * value.abs())
+    };
+    rounded.filter(close).any(|number| plain.contains(&number))
+}
+
+#[test]
+fn the_documents_for_people_and_for_machines_have_the_same_numbers() {
+    let answer = eventful().answer();
+    let json: serde_json::Value = serde_json::from_str(&render::json(&answer).unwrap()).unwrap();
+    let csv = render::csv(&answer);
+    let of_csv = |section: &str, name: &str, key: &str| -> f64 {
+        let start = format!("{section},{name},{key},");
+        let line = csv.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{start} in\n{csv}"));
+        line[start.len()..].split(',').next().unwrap().parse().unwrap()
+    };
+    let pages = Language::ALL.map(|language| text(&render::html(&answer, language)));
+    let mut compared = 0;
+    let mut same = |what: &str, of_json: &serde_json::Value, of_csv: f64| {
+        let value = of_json.as_f64().unwrap();
+        assert_eq!(value.to_bits(), of_csv.to_bits(), "{what}");
+        for page in &pages {
+            assert!(is_printed(page, value), "{what}: {value} in\n{page}");
+        }
+        compared += 1;
+    };
+    let title = json["figures"][0]["title"].as_str().unwrap();
+    same("u95", &json["figures"][0]["u95"], of_csv("figure", title, "u95"));
+    same("facility", &json["facility"]["kwh"], of_csv("energy", "facility", "kwh"));
+    same("it", &json["it"]["kwh"], of_csv("energy", "it", "kwh"));
+    for meter in json["meters"].as_array().unwrap() {
+        let name = meter["name"].as_str().unwrap();
+        same(name, &meter["amount"], of_csv("meter", name, "amount"));
+        same(name, &meter["first"]["value"], of_csv("meter", name, "register_first"));
+        same(name, &meter["last"]["value"], of_csv("meter", name, "register_last"));
+    }
+    assert!(compared >= 15, "{compared}");
+    // The ratio is printed to the digits that its uncertainty leaves, in the notation of the standard.
+    let notation = json["figures"][0]["notation"].as_str().unwrap();
+    assert!(pages.iter().all(|page| page.contains(notation)), "{notation}");
+    let value = json["figures"][0]["value"].as_f64().unwrap();
+    assert_eq!(value.to_bits(), of_csv("figure", title, "value").to_bits());
+}
