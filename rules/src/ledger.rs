@@ -14,6 +14,7 @@
 //! clocks say. Until the new run can trust its own, the accounts of the earlier one stay on the clock of that run, and
 //! what registers show meanwhile is kept beside them.
 
+mod hours;
 mod resume;
 
 use std::{
@@ -32,7 +33,7 @@ use crate::{
     uncertainty,
 };
 
-pub use self::resume::SavedAccount;
+pub use self::{hours::hours, resume::SavedAccount};
 
 /// Length of a ledger interval.
 pub const INTERVAL: TimeDelta = TimeDelta::minutes(15);

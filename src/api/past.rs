@@ -6,7 +6,10 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use rules::{ledger::LedgerRow, plant::AssetKind};
+use rules::{
+    ledger::{LedgerRow, hours},
+    plant::AssetKind,
+};
 use serde::{Deserialize, Serialize};
 use store::{
     Reader, StoreError,
@@ -81,6 +84,21 @@ pub(super) struct LedgerParameters {
     from: Option<String>,
     /// The same. Default: now.
     to: Option<String>,
+    /// Default: 15m.
+    resolution: Option<Resolution>,
+}
+
+/// How long an interval of the ledger is.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(as = LedgerResolution)]
+pub(super) enum Resolution {
+    /// As it was recorded.
+    #[default]
+    #[serde(rename = "15m")]
+    Quarter,
+    /// Hours of UTC, put together from them.
+    #[serde(rename = "1h")]
+    Hour,
 }
 
 /// Interval energies, by meter, then time.
@@ -88,11 +106,12 @@ pub(super) struct LedgerParameters {
 pub(super) struct Ledger {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
+    resolution: Resolution,
     #[schema(value_type = Vec<Object>)]
     rows: Vec<LedgerRow>,
 }
 
-/// The closed quarter-hours of every meter, in kWh; of a water meter in m³.
+/// The closed quarter-hours of every meter, or hours of them, in kWh; of a water meter in m³.
 #[utoipa::path(
     get,
     path = "/api/v1/ledger",
@@ -109,16 +128,25 @@ pub(super) async fn ledger(
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
     let span = Span::read(query.from.as_deref(), query.to.as_deref(), TimeDelta::days(1))?;
+    let resolution = query.resolution.unwrap_or_default();
     answer(&app, move |reader| {
-        let meters = reader.catalog()?.map_or(1, |catalog| {
-            length(&catalog.plant.of_kind(AssetKind::Meter).collect::<Vec<_>>())
-        });
+        let catalog = reader.catalog()?;
+        let of_kind = |kind| catalog.iter().flat_map(move |catalog| catalog.plant.of_kind(kind));
+        let meters = length(&of_kind(AssetKind::Meter).collect::<Vec<_>>()).max(1);
         check_size(
             (span.seconds() / QUARTER_S + 1).saturating_mul(meters),
             "ask for a shorter time",
         )?;
-        let rows = reader.ledger(span.from, span.to)?;
-        Ok(Ledger { from: span.from, to: span.to, rows })
+        let mut rows = reader.ledger(span.from, span.to)?;
+        if resolution == Resolution::Hour {
+            let is_weather = |name: &str| {
+                let plant = catalog.as_ref().map(|catalog| &catalog.plant);
+                let asset = plant.and_then(|plant| Some(plant.asset(plant.find_asset(name)?)));
+                asset.is_some_and(|asset| asset.kind == AssetKind::Weather)
+            };
+            rows = hours(&rows, is_weather);
+        }
+        Ok(Ledger { from: span.from, to: span.to, resolution, rows })
     })
     .await
 }

@@ -365,9 +365,14 @@ fn a_command_acts_once_and_the_journal_tells_it_page_by_page() {
     assert_eq!(recent["lines"].as_array().unwrap().len(), lines.len());
     assert_eq!(gateway.get("/api/v1/journal?to=-1h").json()["lines"], json!([]));
     assert_eq!(gateway.get("/api/v1/ledger").json()["rows"], json!([]));
-    for wrong in
-        ["journal?from=then", "journal?limit=x", "ledger?from=now&to=-1d", "ledger?from=-9e9d"]
-    {
+    assert_eq!(gateway.get("/api/v1/ledger?resolution=1h").json()["rows"], json!([]));
+    for wrong in [
+        "journal?from=then",
+        "journal?limit=x",
+        "ledger?from=now&to=-1d",
+        "ledger?from=-9e9d",
+        "ledger?resolution=5m",
+    ] {
         let answer = gateway.get(&format!("/api/v1/{wrong}"));
         assert_eq!(answer.status, 400, "{wrong}");
         assert!(answer.json()["remedy"].is_string(), "{wrong}");
